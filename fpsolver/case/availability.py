@@ -1,0 +1,18 @@
+"""What this version reads and checks but cannot solve yet. When a solver arrives, its line here goes."""
+
+from __future__ import annotations
+
+UNAVAILABLE: dict[str, str] = {  # "section", "section.key" (unless at its default) or "section.key=value": remedy
+    "domain.shape=ball": 'write shape = "box"',
+    "domain.shape=mesh": 'write shape = "box"',
+    "loss.table": "write loss.expression, or loss.per_sample with [data]",
+    "loss.python": "write loss.expression, or loss.per_sample with [data]",
+    "noise.covariance=table": 'write "samples" or a matrix of expressions',
+    "boundary": "remove the section; all of the boundary reflects",
+    "stationary": "remove the section",
+    "exit": "remove the sections",
+    "committor": "remove the sections",
+    "entropy": "remove the section",
+    "simulation": "remove the section",
+    "run.walltime": 'remove the key, or write "auto"',
+}

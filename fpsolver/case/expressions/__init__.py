@@ -1,0 +1,10 @@
+"""The expression language of case files: parsed by whitelist, evaluated on arrays, differentiated exactly."""
+
+from __future__ import annotations
+
+from fpsolver.case.expressions.expression import Expression, Program, constant_expression
+from fpsolver.case.expressions.level import level
+from fpsolver.case.expressions.parser import parse
+from fpsolver.case.expressions.tokens import ExpressionError
+
+__all__ = ["Expression", "ExpressionError", "Program", "constant_expression", "level", "parse"]

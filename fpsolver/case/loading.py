@@ -1,0 +1,142 @@
+"""Loading: from a file to a :class:`Case`, or to all of its mistakes at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from fpsolver.case import physics, problems
+from fpsolver.case.availability import UNAVAILABLE
+from fpsolver.case.checks import Draft, check_sampled
+from fpsolver.case.ledger import Ledger
+from fpsolver.case.mistakes import BadCase, Mistake
+from fpsolver.case.names import check_names, resolve_parameters
+from fpsolver.case.overrides import apply_overrides
+from fpsolver.case.positions import scan
+from fpsolver.case.reading import Reader
+from fpsolver.case.resolved import resolve
+from fpsolver.case.schema import SECTIONS
+from fpsolver.case.sections import Ball, Box, Case
+from fpsolver.case.source import read_toml
+from fpsolver.case.space import coordinate_paths, read_domain, survey
+from fpsolver.case.values import Scope
+
+
+def load(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Case:
+    """The case in a TOML file.
+
+    Args:
+        path: The file; messages quote it as given.
+        overrides: ``KEY=VALUE`` texts of the command line, such as ``parameters.d=0.05``.
+
+    Raises:
+        BadCase: With every mistake that can be seen without a mesh.
+    """
+    file = os.fspath(path)
+    raw, text = read_toml(file)
+    lines = scan(text)
+    raw, overridden, mistakes = apply_overrides(raw, overrides)
+    ledger = Ledger(file, lines, overridden)
+    case = _read(raw, Path(file), ledger)
+    found = [*mistakes, *ledger.mistakes]
+    if found or case is None:
+        raise BadCase(found or [Mistake(file, 1, "case", "the case is not complete", "write all of its sections")])
+    return case
+
+
+def load_all(paths: Iterable[str | os.PathLike[str]], overrides: Sequence[str] = ()) -> list[Case]:
+    """Several cases; the mistakes of all of them are reported together."""
+    cases: list[Case] = []
+    mistakes: list[Mistake] = []
+    for path in paths:
+        try:
+            cases.append(load(path, overrides))
+        except BadCase as error:
+            mistakes.extend(error.mistakes)
+    if mistakes:
+        raise BadCase(mistakes)
+    return cases
+
+
+def _read(raw: dict[str, Any], path: Path, ledger: Ledger) -> Case | None:
+    """Reads all sections; None where something was noted."""
+    folder = Path(os.path.abspath(path)).parent
+    dimension, coordinates = survey(raw)
+    data = raw.get("data")
+    columns = data.get("columns") if isinstance(data, dict) else None
+    columns = tuple(columns) if isinstance(columns, dict) else ()
+    reader = Reader(raw, Scope({}, coordinates, dimension, columns, folder), ledger)
+    title = reader.top()
+    parameters = resolve_parameters(reader.free("parameters"), ledger)
+    region_names = list(reader.free("regions"))
+    check_names(ledger, coordinate_paths(raw), parameters, columns, region_names)
+    reader = Reader(raw, Scope(parameters, coordinates, dimension, columns, folder), ledger)
+
+    domain = read_domain(reader)
+    loss = physics.read_loss(reader)
+    samples = physics.read_columns(reader, reader.section("data"))
+    drift = physics.read_drift(reader)
+    noise = physics.read_noise(reader)
+    boundary = physics.read_boundary(reader)
+    regions = physics.read_regions(reader)
+    discretization = problems.read_discretization(reader)
+    evolution = problems.read_evolution(reader, region_names)
+    stationary = problems.read_stationary(reader)
+    exits = problems.read_exits(reader, region_names)
+    committors = problems.read_committors(reader, region_names)
+    probes = problems.read_probes(reader)
+    entropy = problems.read_entropy(reader)
+    simulation = problems.read_simulation(reader)
+    output = problems.read_output(reader)
+    run = problems.read_run(reader)
+
+    if isinstance(domain, Box | Ball) and ledger.clean("parameters"):
+        initial = evolution.initial if evolution is not None else None
+        draft = Draft(domain, loss, samples, drift, noise, boundary, regions, initial, exits, committors, probes)
+        check_sampled(draft, ledger)
+    _refuse_unavailable(raw, ledger)
+    if ledger.mistakes or not isinstance(domain, Box) or noise is None:
+        return None
+    return Case(
+        path=path,
+        title=title,
+        parameters=parameters,
+        domain=domain,
+        loss=loss,
+        data=samples,
+        drift=drift,
+        noise=noise,
+        boundary=boundary,
+        regions=regions,
+        discretization=discretization,
+        evolution=evolution,
+        stationary=stationary,
+        exits=tuple(case_exit for _, case_exit in exits),
+        committors=tuple(committor for _, committor in committors),
+        probes=tuple(point for _, point in probes),
+        entropy=entropy,
+        simulation=simulation,
+        output=output,
+        run=run,
+        resolved=resolve(raw, folder, domain, discretization, evolution),
+    )
+
+
+def _refuse_unavailable(raw: dict[str, Any], ledger: Ledger) -> None:
+    """Notes sections and keys that are right, but that this version cannot solve."""
+    for entry, remedy in UNAVAILABLE.items():
+        dotted, _, value = entry.partition("=")
+        section, _, name = dotted.partition(".")
+        table = raw.get(section)
+        if table is None or table == [] or not ledger.clean(section):
+            continue
+        if not name:
+            heading = f"[[{section}]]" if isinstance(table, list) else f"[{section}]"
+            ledger.add((section,), f"{heading} is not available in this version", remedy)
+        elif isinstance(table, dict) and name in table:
+            found = table[name]
+            if found == value if value else found != SECTIONS[section][name].default:
+                shown = f'{name} = "{value}"' if value else name
+                ledger.add((section, name), f"{shown} is not available in this version", remedy)

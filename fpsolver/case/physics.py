@@ -1,0 +1,171 @@
+"""``[loss]``, ``[data]``, ``[drift]``, ``[noise]``, ``[boundary]`` and ``[regions]``: what is solved, and where."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from fpsolver.case.data import read_data
+from fpsolver.case.expressions import Expression, constant_expression
+from fpsolver.case.files import existing
+from fpsolver.case.reading import Reader, Values, exactly_one
+from fpsolver.case.schema import Key, Kind
+from fpsolver.case.sections import Boundary, Data, Loss, Matrix, Noise, Region
+from fpsolver.case.values import Converter
+from fpsolver.case.wording import shown
+
+SOURCES = ("expression", "per_sample", "table", "python")
+
+
+def read_loss(reader: Reader) -> Loss | None:
+    """The loss; None where it is absent, wrong, or of a kind that is no formula."""
+    values = reader.section("loss")
+    if values is None:
+        if "loss" not in reader.raw and "drift" not in reader.raw:
+            advice = 'write [loss] with expression = "x**2/2", or [drift]'
+            reader.ledger.add(("loss",), "the case has neither [loss] nor [drift]", advice)
+        return None
+    table = reader.raw["loss"]
+    exactly_one(reader.ledger, ("loss",), table, SOURCES)
+    if "per_sample" in table and "data" not in reader.raw:
+        advice = "write [data] with file and columns"
+        reader.ledger.add(("loss", "per_sample"), "a loss per sample needs [data]", advice)
+    if "table" in values and values["table"].suffix != ".npz":
+        reader.ledger.add(("loss", "table"), f"{shown(table['table'])} is not a .npz file", "write a .npz file")
+    if "python" in values:
+        _check_python(reader, values["python"])
+    kind: Literal["expression", "per_sample"]
+    for kind in ("expression", "per_sample"):
+        if kind in values:
+            return Loss(kind, values[kind])
+    return None
+
+
+def _check_python(reader: Reader, text: str) -> None:
+    """``file.py:Class``, and the file exists. It is not loaded: that runs a user's code."""
+    file, colon, name = text.rpartition(":")
+    path = ("loss", "python")
+    if not colon or not name.isidentifier() or not file.endswith(".py"):
+        reader.ledger.add(path, f"{shown(text)} is not file.py:Class", 'write python = "model.py:Landscape"')
+    else:
+        existing(file, path, reader.ledger, reader.scope.folder)
+
+
+def read_columns(reader: Reader, values: Values | None) -> Data | None:
+    """The data, read from its file."""
+    if values is None:
+        return None
+    loss = reader.raw.get("loss")
+    if not (isinstance(loss, dict) and "per_sample" in loss):
+        advice = "write loss.per_sample, or remove the section"
+        reader.ledger.add(("data",), "only a loss per sample uses data", advice)
+    if "file" not in values or "columns" not in values or not reader.ledger.clean("data", "columns"):
+        return None
+    return read_data(values["file"], values["columns"], values.get("standardize", False), reader.ledger)
+
+
+def read_drift(reader: Reader) -> tuple[Expression, ...] | None:
+    """The drift beside -grad f, one expression per coordinate."""
+    values = reader.section("drift")
+    return None if values is None else values.get("extra")
+
+
+def read_noise(reader: Reader) -> Noise | None:
+    """The noise, None where it is absent or wrong."""
+    ledger = reader.ledger
+    values = reader.section("noise")
+    if values is None:
+        if "noise" not in reader.raw:
+            ledger.add(("noise",), "the section is missing", "write [noise] with diffusion = 0.05, or learning_rate")
+        return None
+    table = reader.raw["noise"]
+    exactly_one(ledger, ("noise",), table, ("diffusion", "learning_rate"))
+    covariance: tuple[str, Any] | str | None = None
+    if "diffusion" in table:
+        for key in ("batch_size", "covariance"):
+            if key in table and "learning_rate" not in table:
+                ledger.add(("noise", key), "only used with learning_rate", "remove it, or write learning_rate")
+    elif "learning_rate" in table:
+        covariance = _covariance(reader, table, values)
+    regularization = values.get("regularization", 0.0)
+    potential = values.get("potential")
+    if not ledger.clean("noise"):
+        return None
+    if "diffusion" in values:
+        shape, entries = values["diffusion"]
+        matrix = _full(reader, shape, entries)
+        return (
+            None if matrix is None else Noise("diffusion", matrix, shape, None, None, None, regularization, potential)
+        )
+    rate, batch = values["learning_rate"], values["batch_size"]
+    if covariance == "samples":
+        return Noise("learning_rate", None, "matrix", rate, batch, "samples", regularization, potential)
+    if not isinstance(covariance, tuple):
+        return None  # a table: refused as not available
+    matrix = _full(reader, *covariance)
+    if matrix is None:
+        return None
+    return Noise("learning_rate", None, _shape(covariance[0]), rate, batch, matrix, regularization, potential)
+
+
+def _shape(text: str) -> Literal["scalar", "diagonal", "matrix"]:
+    return "scalar" if text == "scalar" else "diagonal" if text == "diagonal" else "matrix"
+
+
+def _covariance(reader: Reader, table: dict[str, Any], values: Values) -> tuple[str, Any] | str | None:
+    """``samples``, ``table`` or a tensor; what it needs is there."""
+    ledger = reader.ledger
+    loss = reader.raw.get("loss")
+    loss = loss if isinstance(loss, dict) else {}
+    if "batch_size" not in table:
+        ledger.add(("noise", "batch_size"), "missing", "write batch_size = 8")
+    if "covariance" not in table and "per_sample" not in loss:
+        ledger.add(
+            ("noise", "covariance"), "missing", 'write a matrix of expressions, or "samples" with loss.per_sample'
+        )
+    found: tuple[str, Any] | str | None = values.get("covariance", None if "covariance" in table else "samples")
+    if found == "samples" and "covariance" in table and "per_sample" not in loss:
+        advice = "write a matrix of expressions, or loss.per_sample with [data]"
+        ledger.add(("noise", "covariance"), '"samples" needs a loss per sample', advice)
+    if found == "table" and "table" not in loss:
+        ledger.add(("noise", "covariance"), '"table" needs loss.table', "write a matrix of expressions")
+    return found
+
+
+def _full(reader: Reader, shape: str, entries: Any) -> Matrix | None:
+    """The d x d matrix of a scalar, diagonal or matrix; None where the dimension is not known."""
+    if shape == "matrix":
+        return tuple(tuple(row) for row in entries)
+    dimension = reader.scope.dimension
+    if dimension is None:
+        return None
+    diagonal = (entries,) * dimension if shape == "scalar" else entries
+    zero = constant_expression(0.0)
+    return tuple(tuple(diagonal[i] if i == j else zero for j in range(dimension)) for i in range(dimension))
+
+
+def read_boundary(reader: Reader) -> Boundary | None:
+    """The absorbing part of the boundary."""
+    values = reader.section("boundary")
+    if values is None:
+        return None
+    table = reader.raw["boundary"]
+    exactly_one(reader.ledger, ("boundary",), table, ("absorbing", "group"))
+    domain = reader.raw.get("domain")
+    if "group" in table and isinstance(domain, dict) and domain.get("shape", "box") != "mesh":
+        reader.ledger.add(("boundary", "group"), "only a mesh file has named groups", 'write absorbing = "x > 1.99"')
+    return Boundary(values.get("absorbing"), values.get("group"))
+
+
+def read_regions(reader: Reader) -> dict[str, Region]:
+    """All regions that are right."""
+    key = Key("regions", "", Kind.CONDITION, "named open set")
+    regions: dict[str, Region] = {}
+    for name, source in reader.free("regions").items():
+        path = ("regions", name)
+        if not isinstance(source, str):
+            reader.ledger.add(path, f"{shown(source)} is not a condition in quotes", f'write {name} = "x < 0"')
+            continue
+        found = Converter(key, reader.ledger, reader.scope).condition(source, path)
+        if found is not None:
+            regions[name] = Region(name, found, source)
+    return regions

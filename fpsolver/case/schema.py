@@ -1,0 +1,270 @@
+"""The keys of a case file: one entry each, with kind, default, range, unit and a line of help.
+
+Sections are named by their dotted path; ``[[exit]]`` and its like are lists of tables with the same keys.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Kind(Enum):
+    """What stands at a key; the value is how messages call it."""
+
+    TEXT = "a text in quotes"
+    BOOLEAN = "true or false"
+    INTEGER = "a whole number"
+    NUMBER = "a number"
+    NUMBERS = "a list of numbers"
+    INTEGERS = "a list of whole numbers"
+    SCALE = "a number, or a list with one per coordinate"
+    POINTS = "a list of points"
+    TIMES = "a list of times"
+    EXPRESSION = "an expression"
+    EXPRESSIONS = "a list of expressions"
+    TENSOR = "an expression, a list of expressions or a symmetric matrix of expressions"
+    CONDITION = "a condition in quotes"
+    NAMES = "a list of names"
+    CHOICES = "a list of words"
+    FILE = "the path of a file in quotes"
+    COLUMNS = 'a table { name = "column of the file" }'
+    TABLE = "a table"
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key of the case file.
+
+    Attributes:
+        section: Dotted name of its table; empty for the top of the file.
+        name: The key itself.
+        kind: What stands there.
+        help: One line.
+        default: Written into the resolved case where the key is absent; None: there is no default.
+        required: Whether the section cannot do without it.
+        unit: Of its numbers; ``-`` for pure numbers.
+        above: Numbers must be > this.
+        least, most: Numbers must be >= and <= these.
+        choices: Allowed words; for kinds other than text, words allowed beside the kind.
+        example: What to write, as TOML, shown in messages.
+    """
+
+    section: str
+    name: str
+    kind: Kind
+    help: str
+    default: object = None
+    required: bool = False
+    unit: str = ""
+    above: float | None = None
+    least: float | None = None
+    most: float | None = None
+    choices: tuple[str, ...] = ()
+    example: str = ""
+
+    @property
+    def dotted(self) -> str:
+        return f"{self.section}.{self.name}" if self.section else self.name
+
+
+K = Kind
+MILLION = 1_000_000
+
+KEYS: tuple[Key, ...] = (
+    Key("", "title", K.TEXT, "shown in reports and figures", default="", example='"SGD between two minima"'),
+    # domain
+    Key("domain", "shape", K.TEXT, "shape of the domain", "box", choices=("box", "interval", "ball", "mesh")),
+    Key("domain", "lower", K.NUMBERS, "lower corner of the box", unit="parameter", example="[-2.0, -1.5]"),
+    Key("domain", "upper", K.NUMBERS, "upper corner of the box", unit="parameter", example="[2.0, 1.5]"),
+    Key("domain", "cells", K.INTEGERS, "cells along each coordinate", least=1, most=MILLION, example="[160, 120]"),
+    Key("domain", "cell_size", K.NUMBER, "largest edge of a cell", above=0, unit="parameter", example="0.025"),
+    Key("domain", "diagonal", K.TEXT, "diagonal that splits rectangles", choices=("right", "left", "crossed")),
+    Key("domain", "center", K.NUMBERS, "centre of the ball", unit="parameter", example="[0.0, 0.0]"),
+    Key("domain", "radius", K.NUMBER, "radius of the ball", above=0, unit="parameter", example="1.0"),
+    Key("domain", "file", K.FILE, "mesh file: Gmsh 2.2 or 4.1 (.msh), or .xdmf", example='"../meshes/ring.msh"'),
+    Key("domain", "coordinates", K.NAMES, "names of the coordinates", example='["x", "y"]'),
+    # loss, data, drift
+    Key("loss", "expression", K.EXPRESSION, "the loss f", unit="loss", example='"(x**2 - 1)**2/4"'),
+    Key(
+        "loss",
+        "per_sample",
+        K.EXPRESSION,
+        "loss of one row of [data]; f is the mean",
+        unit="loss",
+        example='"(t - x)**2"',
+    ),
+    Key("loss", "table", K.FILE, "values on a grid (.npz: axes, loss, optional covariance)", example='"landscape.npz"'),
+    Key("loss", "python", K.TEXT, "user's class: file.py:Class", example='"model.py:Landscape"'),
+    Key("data", "file", K.FILE, "CSV file with a header line", required=True, example='"../data/iris.csv"'),
+    Key(
+        "data", "columns", K.COLUMNS, "names of columns in expressions", required=True, example='{ t = "petal_width" }'
+    ),
+    Key("data", "standardize", K.BOOLEAN, "shift and scale columns to mean 0, deviation 1", default=False),
+    Key(
+        "drift",
+        "extra",
+        K.EXPRESSIONS,
+        "drift added to -grad f",
+        required=True,
+        unit="parameter/time",
+        example='["-y", "x"]',
+    ),
+    # noise
+    Key("noise", "diffusion", K.TENSOR, "the tensor D", unit="parameter^2/time", example="0.05"),
+    Key(
+        "noise",
+        "learning_rate",
+        K.NUMBER,
+        "step of SGD, D = learning_rate/(2 batch_size) covariance",
+        above=0,
+        example="0.1",
+    ),
+    Key("noise", "batch_size", K.NUMBER, "rows per minibatch", above=0, unit="-", example="8"),
+    Key(
+        "noise",
+        "covariance",
+        K.TENSOR,
+        "covariance of the per-sample gradients",
+        choices=("samples", "table"),
+        example='"samples"',
+    ),
+    Key(
+        "noise",
+        "regularization",
+        K.NUMBER,
+        "epsilon of Noisy SGD: D + epsilon I",
+        default=0.0,
+        least=0,
+        unit="parameter^2/time",
+    ),
+    Key(
+        "noise", "potential", K.EXPRESSION, "known -log of the stationary density", unit="-", example='"(p**2/2 + V)/T"'
+    ),
+    # boundary
+    Key("boundary", "absorbing", K.CONDITION, "absorbing part of the boundary", example='"x > 1.99"'),
+    Key("boundary", "group", K.TEXT, "absorbing part as a named group of the mesh", example='"outlet"'),
+    # discretization
+    Key(
+        "discretization",
+        "degree",
+        K.INTEGER,
+        "polynomial degree",
+        "auto",
+        least=1,
+        most=10,
+        choices=("auto",),
+        example="4",
+    ),
+    Key(
+        "discretization",
+        "scheme",
+        K.TEXT,
+        "weighted form or monotone companion",
+        "weighted",
+        choices=("weighted", "monotone"),
+    ),
+    # evolution
+    Key("evolution", "initial", K.TABLE, "initial density", required=True, example="{ point = [0.0] }"),
+    Key("evolution", "end_time", K.NUMBER, "last output time", above=0, unit="time", example="100.0"),
+    Key(
+        "evolution",
+        "frames",
+        K.INTEGER,
+        "equally spaced output times",
+        default=50,
+        least=1,
+        most=100_000,
+        example="100",
+    ),
+    Key(
+        "evolution", "output_times", K.TIMES, "ascending output times", above=0, unit="time", example="[0.1, 1.0, 10.0]"
+    ),
+    Key(
+        "evolution",
+        "tolerance",
+        K.NUMBER,
+        "error in time, L1 of the density",
+        above=0,
+        most=0.1,
+        unit="-",
+        example="1e-7",
+    ),
+    Key("evolution", "method", K.TEXT, "time integration", default="auto", choices=("auto", "krylov", "sdirk")),
+    Key("evolution.initial", "gaussian", K.TABLE, "normal density", example="{ mean = [0.0], std = 0.2 }"),
+    Key("evolution.initial", "point", K.NUMBERS, "point mass", unit="parameter", example="[0.0]"),
+    Key("evolution.initial", "uniform", K.TEXT, "uniform on a region", example='"left"'),
+    Key("evolution.initial", "expression", K.EXPRESSION, "density up to a factor", example='"exp(-x**2)"'),
+    Key("evolution.initial", "file", K.FILE, "results folder of an earlier run", example='"results/earlier"'),
+    Key(
+        "evolution.initial.gaussian", "mean", K.NUMBERS, "mean", required=True, unit="parameter", example="[-1.0, 0.0]"
+    ),
+    Key(
+        "evolution.initial.gaussian",
+        "std",
+        K.SCALE,
+        "standard deviation",
+        required=True,
+        above=0,
+        unit="parameter",
+        example="0.2",
+    ),
+    # deliverables
+    Key(
+        "stationary",
+        "eigenvalues",
+        K.INTEGER,
+        "eigenvalues of smallest real part",
+        default=4,
+        least=1,
+        most=1000,
+        example="4",
+    ),
+    Key("exit", "region", K.TEXT, "the clock runs inside it", required=True, example='"left"'),
+    Key("exit", "start", K.POINTS, "starting points", default=(), unit="parameter", example="[[-1.0, 0.0]]"),
+    Key("exit", "moments", K.INTEGER, "moments of the time", default=2, least=1, most=20, example="2"),
+    Key("committor", "source", K.TEXT, "region where q = 0", required=True, example='"a"'),
+    Key("committor", "target", K.TEXT, "region where q = 1", required=True, example='"b"'),
+    Key(
+        "probe",
+        "point",
+        K.NUMBERS,
+        "where every field is reported",
+        required=True,
+        unit="parameter",
+        example="[-0.5, 0.1]",
+    ),
+    Key(
+        "entropy",
+        "kinds",
+        K.CHOICES,
+        "entropies",
+        default=("kl", "chi2"),
+        choices=("kl", "chi2"),
+        example='["kl", "chi2"]',
+    ),
+    Key("simulation", "kind", K.TEXT, "diffusion or real minibatches", "sde", choices=("sde", "sgd")),
+    Key("simulation", "walkers", K.INTEGER, "number of walkers", default=20000, least=1, most=10**9, example="20000"),
+    Key("simulation", "seed", K.INTEGER, "seed of the random numbers", default=1, least=0, most=2**63 - 1, example="1"),
+    # output, run
+    Key("output", "format", K.TEXT, "files for ParaView", "vtkhdf", choices=("vtkhdf", "pvd")),
+    Key("output", "figures", K.BOOLEAN, "draw figures", default=True),
+    Key(
+        "run",
+        "walltime",
+        K.TEXT,
+        "stop in order after this time: auto or HH:MM:SS",
+        default="auto",
+        example='"02:30:00"',
+    ),
+)
+
+LISTS = ("exit", "committor", "probe")  # [[...]]: any number of them
+FREE = ("parameters", "regions")  # tables with names of the user's choice
+DEFAULTED = ("discretization", "output", "run")  # part of the resolved case even where absent
+
+SECTIONS: dict[str, dict[str, Key]] = {}
+for _key in KEYS:
+    SECTIONS.setdefault(_key.section, {})[_key.name] = _key
+
+TOP = tuple(name for name in SECTIONS if name and "." not in name) + FREE  # section headings

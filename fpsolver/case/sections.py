@@ -1,0 +1,241 @@
+"""The sections of a loaded case: frozen, complete, every expression parsed, every default filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpsolver.case.expressions import Expression
+from fpsolver.case.shapes import Ball, Box, Domain, MeshFile, Point
+
+__all__ = [
+    "Ball", "Boundary", "Box", "Case", "Committor", "Data", "Discretization", "Domain", "Entropy", "Evolution", "Exit",
+    "Initial", "Loss", "Matrix", "MeshFile", "Noise", "Output", "Point", "Region", "RunSettings", "Simulation",
+    "Stationary",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The source of f.
+
+    Attributes:
+        kind: ``expression``: f itself; ``per_sample``: f is the mean of the expression over the rows of the data.
+        expression: Over the coordinates, and the data columns for ``per_sample``.
+    """
+
+    kind: Literal["expression", "per_sample"]
+    expression: Expression
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """Columns of a CSV file.
+
+    Attributes:
+        file: Absolute path.
+        columns: Name in the expressions -> values, all of one length; standardised if asked for.
+        standardize: Whether mean 0 and standard deviation 1 (of the population) were imposed.
+    """
+
+    file: Path
+    columns: Mapping[str, NDArray[np.float64]]
+    standardize: bool
+
+    @property
+    def samples(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Data)
+            and (self.file, self.standardize, list(self.columns))
+            == (other.file, other.standardize, list(other.columns))
+            and all(np.array_equal(values, other.columns[name]) for name, values in self.columns.items())
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.file, self.standardize))
+
+
+Matrix = tuple[tuple[Expression, ...], ...]
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The diffusion tensor D, or what it is made of: learning_rate/(2 batch_size) covariance + regularization I.
+
+    Attributes:
+        kind: Which of the two was given.
+        diffusion: Full d x d matrix, without the regularization; None for ``learning_rate``.
+        shape: How the diffusion, or the covariance matrix, was written.
+        learning_rate, batch_size: None for ``diffusion``.
+        covariance: ``samples``: of the per-sample gradients; or a d x d matrix; None for ``diffusion``.
+        regularization: ε, added to D as ε I.
+        potential: A known -log of the stationary density, used as weight.
+    """
+
+    kind: Literal["diffusion", "learning_rate"]
+    diffusion: Matrix | None
+    shape: Literal["scalar", "diagonal", "matrix"]
+    learning_rate: float | None
+    batch_size: float | None
+    covariance: Literal["samples"] | Matrix | None
+    regularization: float
+    potential: Expression | None
+
+    @property
+    def scale(self) -> float:
+        """The factor s = learning_rate/(2 batch_size) of the covariance; 1 for ``diffusion``."""
+        if self.learning_rate is None or self.batch_size is None:
+            return 1.0
+        return self.learning_rate / (2.0 * self.batch_size)
+
+
+@dataclass(frozen=True)
+class Region:
+    """The open set {level < 0}."""
+
+    name: str
+    level: Expression
+    source: str
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """The absorbing part of the boundary: where ``absorbing`` is negative, or a named group of the mesh."""
+
+    absorbing: Expression | None
+    group: str | None
+
+
+@dataclass(frozen=True)
+class Discretization:
+    """Degree of the elements and the scheme; nothing is ``auto`` any more."""
+
+    degree: int
+    scheme: Literal["weighted", "monotone"]
+
+
+@dataclass(frozen=True)
+class Initial:
+    """The initial density; only the fields of its kind are set (region is a name)."""
+
+    kind: Literal["gaussian", "point", "uniform", "expression", "file"]
+    mean: Point | None = None
+    std: float | Point | None = None
+    point: Point | None = None
+    region: str | None = None
+    expression: Expression | None = None
+    file: Path | None = None
+
+
+@dataclass(frozen=True)
+class Evolution:
+    """Density evolution: output times are ascending and positive, the last one is the end time."""
+
+    initial: Initial
+    end_time: float
+    output_times: tuple[float, ...]
+    tolerance: float
+    method: Literal["krylov", "sdirk"]
+
+
+@dataclass(frozen=True)
+class Stationary:
+    """Stationary state and the eigenvalues of smallest real part, 0 included."""
+
+    eigenvalues: int
+
+
+@dataclass(frozen=True)
+class Exit:
+    """Time to leave a region from given points."""
+
+    region: str
+    start: tuple[Point, ...]
+    moments: int
+
+
+@dataclass(frozen=True)
+class Committor:
+    """Probability to reach region ``target`` before region ``source``."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Entropy:
+    """Relative entropies along the evolution."""
+
+    kinds: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """Monte-Carlo check of the same case."""
+
+    kind: Literal["sde", "sgd"]
+    walkers: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Output:
+    """Format of the files for ParaView, and whether figures are drawn."""
+
+    format: Literal["vtkhdf", "pvd"]
+    figures: bool
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Wall time in seconds after which a run stops and can be continued; None: as the scheduler says."""
+
+    walltime: float | None
+
+
+@dataclass(frozen=True)
+class Case:
+    """A case without mistakes.
+
+    Attributes:
+        path: The file, as the user typed it; no part of equality.
+        resolved: The whole case as a TOML-able dictionary: defaults included, overrides applied, file paths absolute.
+    """
+
+    path: Path = field(compare=False)
+    title: str
+    parameters: Mapping[str, float] = field(hash=False)
+    domain: Box
+    loss: Loss | None
+    data: Data | None
+    drift: tuple[Expression, ...] | None
+    noise: Noise
+    boundary: Boundary | None
+    regions: Mapping[str, Region] = field(hash=False)
+    discretization: Discretization
+    evolution: Evolution | None
+    stationary: Stationary | None
+    exits: tuple[Exit, ...]
+    committors: tuple[Committor, ...]
+    probes: tuple[Point, ...]
+    entropy: Entropy | None
+    simulation: Simulation | None
+    output: Output
+    run: RunSettings
+    resolved: Mapping[str, object] = field(repr=False, hash=False)
+
+    @property
+    def dimension(self) -> int:
+        return self.domain.dimension
+
+    @property
+    def coordinates(self) -> tuple[str, ...]:
+        return self.domain.coordinates

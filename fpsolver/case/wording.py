@@ -1,0 +1,32 @@
+"""Values as they are quoted in messages."""
+
+from __future__ import annotations
+
+
+def shown(value: object) -> str:
+    """A value as it looks in the file, shortened."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        text = f'"{value}"'
+    elif isinstance(value, dict):
+        text = "{ " + ", ".join(f"{name} = ..." for name in value) + " }" if value else "{ }"
+    elif isinstance(value, list):
+        text = "[" + ", ".join(shown(item) for item in value[:6]) + (", ...]" if len(value) > 6 else "]")
+    elif isinstance(value, int) and abs(value) >= 10**30:
+        text = "a number of more than 30 digits"
+    else:
+        text = str(value)
+    text = "".join(sign if sign.isprintable() else " " for sign in text)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def toml(value: object) -> str:
+    """A default as it would be written."""
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(toml(item) for item in value) + "]"
+    return str(value)

@@ -1,0 +1,134 @@
+"""The command line: verbs and nothing else. A verb imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fpsolver.errors import BadUsage, ExitCode, FpsolverError
+from fpsolver.runtime import is_root
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A verb of the command line: what it does, its arguments, one line of help."""
+
+    run: Callable[[argparse.Namespace], ExitCode]
+    arguments: Callable[[argparse.ArgumentParser], None]
+    help: str
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a verb; returns the exit code, the same on all ranks."""
+    given = list(sys.argv[1:] if words is None else words)
+    split = given.index("--") if "--" in given else len(given)
+    args = _parser().parse_args(given[:split])
+    args.petsc = given[split + 1 :]
+    try:
+        return int(VERBS[args.verb].run(args))
+    except FpsolverError as error:  # agreed by all ranks: one message, no traceback
+        if is_root():
+            print(error, file=sys.stderr, flush=True)
+        return int(error.exit_code)
+
+
+def _run(args: argparse.Namespace) -> ExitCode:
+    """Solve cases one after the other; the worst outcome is the exit code."""
+    from fpsolver.case import load_all
+    from fpsolver.runtime import start_mpi
+
+    cases = load_all(args.cases, args.set)
+    folders = _folders([case.path for case in cases], args.output)
+    comm = start_mpi(args.petsc)
+    from fpsolver.study.solving import run_case
+
+    outcomes = [run_case(case, folder, comm, fresh=args.fresh) for case, folder in zip(cases, folders, strict=True)]
+    return max(outcomes)
+
+
+def _validate(args: argparse.Namespace) -> ExitCode:
+    """Check cases. Needs neither FEniCS nor MPI and writes nothing."""
+    from fpsolver.case import advise, load_all, summary
+
+    for case in load_all(args.cases, args.set):
+        if is_root():
+            print(f"{case.path}: ok, {summary(case)}")
+            for advice in advise(case):
+                print(f"  {advice}")
+    return ExitCode.DONE
+
+
+def _show(args: argparse.Namespace) -> ExitCode:
+    """Print the results of a finished run."""
+    from fpsolver.output.show import show
+
+    if is_root():
+        show(Path(args.folder), as_json=args.json)
+    return ExitCode.DONE
+
+
+def _plot(args: argparse.Namespace) -> ExitCode:
+    """Draw the figures of a run again, from its files."""
+    from fpsolver.output.figures import draw
+
+    if is_root():
+        for path in draw(Path(args.folder), args.what or None, args.format or ("png",)):
+            print(path)
+    return ExitCode.DONE
+
+
+def _folders(cases: Sequence[Path], output: str | None) -> list[Path]:
+    """Where each case's results go: DIR for one case, DIR/name for several, results/name by default."""
+    if output is not None and len(cases) == 1:
+        return [Path(output)]
+    base = Path("results") if output is None else Path(output)
+    folders = [base / case.name.removesuffix(".toml") for case in cases]
+    if len(set(folders)) < len(folders):
+        raise BadUsage("two cases have the same file name and would share a results folder; run them one by one with -o")
+    return folders
+
+
+def _case_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("cases", nargs="+", metavar="CASE", help="case file (TOML)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change an entry, such as parameters.d=0.05"
+    )
+
+
+def _run_arguments(parser: argparse.ArgumentParser) -> None:
+    _case_arguments(parser)
+    parser.add_argument("-o", "--output", metavar="DIR", help="results folder (default results/<name of the case>)")
+    parser.add_argument("--fresh", action="store_true", help="discard earlier results of ours in that folder")
+    parser.epilog = "What follows -- goes to PETSc, for example: -- -evolution_pc_factor_mat_solver_type superlu_dist"
+
+
+def _show_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="DIR", help="results folder")
+    parser.add_argument("--json", action="store_true", help="print results.json itself")
+
+
+def _plot_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="DIR", help="results folder")
+    parser.add_argument("--what", nargs="+", metavar="FIGURE", help="only these figures")
+    parser.add_argument("--format", nargs="+", metavar="FORMAT", help="png, svg or both")
+
+
+VERBS: dict[str, Verb] = {  # the table of contents of the program
+    "run": Verb(_run, _run_arguments, "solve all that the cases ask for"),
+    "validate": Verb(_validate, _case_arguments, "check cases without FEniCS or MPI, with advice on resolution"),
+    "show": Verb(_show, _show_arguments, "print the results of a run"),
+    "plot": Verb(_plot, _plot_arguments, "draw the figures of a run again"),
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fpsolver", description="What SGD, or any small-noise diffusion, does to a density of parameters."
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for name, verb in VERBS.items():
+        verb.arguments(verbs.add_parser(name, help=verb.help, description=verb.help))
+    return parser

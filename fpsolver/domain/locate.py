@@ -1,0 +1,72 @@
+"""Points of the domain and the cells that hold them, one owner per point over all ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from dolfinx import geometry, mesh
+from mpi4py import MPI
+
+from fpsolver.domain.cells import Cells
+from fpsolver.domain.rules import Rule
+
+Array = npt.NDArray[np.float64]
+
+OUTSIDE = 1e-8
+"""How far, in barycentric coordinates, a point may lie outside the cell that is said to hold it."""
+
+
+def point_rules(domain: mesh.Mesh, cells: Cells, points: Sequence[Sequence[float]]) -> list[Rule | None]:
+    """For each point a rule of one point and weight 1 on the rank that owns it, an empty rule on the others.
+
+    Returns:
+        None in place of a rule, on all ranks, for a point outside the mesh.
+    """
+    if not len(points):
+        return []
+    wanted = np.asarray(points, dtype=float).reshape(len(points), cells.dimension)
+    cell, reference, distance = _nearest(domain, cells, wanted)
+    best = np.empty_like(distance)
+    domain.comm.Allreduce(distance, best, MPI.MIN)
+    owner = np.empty(len(wanted), dtype=np.int64)
+    domain.comm.Allreduce(np.where(distance == best, domain.comm.rank, domain.comm.size), owner, MPI.MIN)
+    rules: list[Rule | None] = []
+    for i, point in enumerate(wanted):
+        if best[i] > OUTSIDE:
+            rules.append(None)
+            continue
+        here = slice(i, i + 1) if owner[i] == domain.comm.rank else slice(0, 0)
+        ones = np.ones(len(range(*here.indices(len(wanted)))))
+        rules.append(Rule(cell[here], reference[here], wanted[here], ones))
+    return rules
+
+
+def _nearest(domain: mesh.Mesh, cells: Cells, points: Array) -> tuple[npt.NDArray[np.int64], Array, Array]:
+    """This rank's best cell for each point, reference coordinates in it, and how far outside of it the point is."""
+    best = np.full(len(points), np.inf)
+    chosen = np.zeros(len(points), dtype=np.int64)
+    reference = np.zeros_like(points)
+    if not cells.owned:
+        return chosen, reference, best
+    padded = np.zeros((len(points), 3))
+    padded[:, : cells.dimension] = points
+    tree = geometry.bb_tree(
+        domain,
+        domain.topology.dim,
+        padding=1e-8 * float(cells.diameters[: cells.owned].max()),
+        entities=np.arange(cells.owned, dtype=np.int32),
+    )
+    found = geometry.compute_collisions_points(tree, padded)
+    counts = np.diff(found.offsets)
+    point = np.repeat(np.arange(len(points)), counts)
+    candidate = found.array.astype(np.int64)
+    local = cells.pull_back(candidate, points[point])
+    outside = np.maximum(-local.min(axis=1), local.sum(axis=1) - 1.0).clip(min=0.0)
+    # the last assignment wins: the least distance, and among equals the lowest cell
+    order = np.lexsort((-candidate, -outside))
+    chosen[point[order]] = candidate[order]
+    reference[point[order]] = local[order]
+    best[point[order]] = outside[order]
+    return chosen, reference, best

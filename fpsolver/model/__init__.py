@@ -1,0 +1,31 @@
+"""Loss and noise as vectorised functions of the coordinates: one file per source, one line each in MODELS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fpsolver.case import Case
+from fpsolver.model.analytic import AnalyticModel
+from fpsolver.model.coefficients import Array, Coefficients, Model, Potential
+from fpsolver.model.samples import SampleModel
+
+__all__ = ["MODELS", "Array", "Coefficients", "Model", "Potential", "build"]
+
+MODELS: dict[str, Callable[[Case], Model]] = {
+    "none": AnalyticModel,  # [drift] alone: f = 0
+    "expression": AnalyticModel,
+    "per_sample": SampleModel,
+}
+"""The kind of the loss -> the model that is built from the case."""
+
+
+def build(case: Case) -> Model:
+    """The model of a case.
+
+    Args:
+        case: a loaded case.
+
+    Raises:
+        BadUsage: loss and noise do not go together; the message says what to write.
+    """
+    return MODELS["none" if case.loss is None else case.loss.kind](case)

@@ -1,0 +1,108 @@
+"""What every problem is given and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from dolfinx import mesh
+
+from fpsolver.case import Case
+from fpsolver.certificate import Check
+from fpsolver.domain.cells import Cells
+from fpsolver.domain.lattice import Lattice
+from fpsolver.generator.choice import reference_weight
+from fpsolver.generator.generator import Generator, weighted_generator
+from fpsolver.generator.monotone import monotone_generator
+from fpsolver.generator.weight import Weight
+from fpsolver.model import Model
+from fpsolver.problems.observables import Moments
+from fpsolver.quantity import Quantity
+
+Array = npt.NDArray[np.float64]
+
+NO_ESTIMATE = "error estimates are not computed in this version"
+
+
+class Recorder(Protocol):
+    """Where a problem leaves fields and rows while it works. All calls are collective."""
+
+    def frame(self, time: float, lattice: Lattice, density: Array) -> None:
+        """The projected density at the points of the lattice."""
+        ...
+
+    def row(self, time: float, step: int, moments: Moments, min_density: float) -> None:
+        """One row of the curves."""
+        ...
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A case with its mesh and model, and the outside world as functions.
+
+    Attributes:
+        case: The case.
+        domain: Its mesh.
+        model: Drift and diffusion.
+        recorder: Takes fields and rows.
+        progress: Takes the finished share of a problem and a few words.
+        heartbeat: Called often on all ranks; raises `Stopped` when the run should end.
+        announce: Takes a line for the user.
+    """
+
+    case: Case
+    domain: mesh.Mesh
+    model: Model
+    recorder: Recorder
+    progress: Callable[[float, str], None]
+    heartbeat: Callable[[], None]
+    announce: Callable[[str], None]
+
+    @cached_property
+    def cells(self) -> Cells:
+        """Geometry of the mesh."""
+        return Cells.of(self.domain)
+
+    @cached_property
+    def reference(self) -> Weight:
+        """The best weight known for the model on this domain. Collective."""
+        return reference_weight(self.model, self.case.domain.lower, self.case.domain.upper, self.domain.comm)
+
+    def generator(self, weight: Weight) -> Generator:
+        """The generator of the case's scheme and degree. Collective."""
+        settings = self.case.discretization
+        if settings.scheme == "monotone":
+            return monotone_generator(self.domain, self.model, weight)
+        return weighted_generator(self.domain, self.model, settings.degree, weight)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a problem found.
+
+    Attributes:
+        name: Its key in ``results.json``.
+        results: The entry there.
+        generator: What it was computed with.
+        checks: Its lines of the certificate.
+        probes: For each probe of the case, quantities by name.
+        warnings: What the user should know about the numbers.
+        summary: (what, value) pairs for the final table.
+    """
+
+    name: str
+    results: dict[str, object]
+    generator: Generator
+    checks: Sequence[Check]
+    probes: Sequence[dict[str, Quantity]] = field(default_factory=tuple)
+    warnings: Sequence[str] = field(default_factory=tuple)
+    summary: Sequence[tuple[str, str]] = field(default_factory=tuple)
+
+
+def quantity(value: float) -> Quantity:
+    """A computed number whose error is not estimated yet."""
+    return Quantity(float(value), None, NO_ESTIMATE)

@@ -1,0 +1,62 @@
+"""What the time stepping methods share: the state they yield and the settings they obey."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from petsc4py import PETSc
+
+from fpsolver.generator.generator import Generator
+from fpsolver.linalg import SolveCount
+
+
+@dataclass(frozen=True)
+class State:
+    """The density w h at a time.
+
+    Attributes:
+        time: Time.
+        vector: Coefficients of h; the receiver may keep it, nobody changes it later.
+        step: Number of accepted steps so far (krylov: basis vectors).
+        is_output: True at an output time, which is hit exactly.
+    """
+
+    time: float
+    vector: PETSc.Vec
+    step: int
+    is_output: bool
+
+
+@dataclass
+class Settings:
+    """How to step, and where the work is counted.
+
+    Attributes:
+        tolerance: Error in time, L1 norm of the density.
+        heartbeat: Called after every solve, on all ranks; may raise to stop the run.
+        count: Solves and factorisations.
+        rejected: Steps that were refused and repeated.
+    """
+
+    tolerance: float
+    heartbeat: Callable[[], None] = lambda: None
+    count: SolveCount = field(default_factory=SolveCount)
+    rejected: int = 0
+
+
+class Propagator(Protocol):
+    """Yields a state at each of the ascending output times, and in between where the method takes steps."""
+
+    def __call__(
+        self, generator: Generator, start: PETSc.Vec, times: Sequence[float], settings: Settings
+    ) -> Iterator[State]:
+        """Carry the density w h from time 0 through ``times``."""
+        ...
+
+
+def l1_scale(generator: Generator) -> float:
+    """sqrt(integral of w): turns the M-norm of h into a bound of the L1 norm of w h (Cauchy and Schwarz)."""
+    return float(np.sqrt(generator.total.dot(generator.one)))

@@ -1,0 +1,132 @@
+"""SDIRK4 (Hairer and Wanner): five stages, order four, L-stable, with an embedded error estimate.
+
+Step sizes are the time between two outputs over powers of two, so that factorisations of M + gamma dt K^T are kept
+and used again.
+The independent check of the Krylov method, and the method for coefficients that depend on time.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from petsc4py import PETSc
+
+from fpsolver.errors import SolverFailed
+from fpsolver.generator.generator import Generator
+from fpsolver.linalg import Factorization
+from fpsolver.propagation.base import Settings, State, l1_scale
+
+GAMMA = 0.25
+STAGES = np.array(
+    [
+        [1 / 4, 0, 0, 0, 0],
+        [1 / 2, 1 / 4, 0, 0, 0],
+        [17 / 50, -1 / 25, 1 / 4, 0, 0],
+        [371 / 1360, -137 / 2720, 15 / 544, 1 / 4, 0],
+        [25 / 24, -49 / 48, 125 / 16, -85 / 12, 1 / 4],
+    ]
+)
+EMBEDDED = STAGES[4] - np.array([59 / 48, -17 / 96, 225 / 32, -85 / 12, 0])
+"""Difference of the fourth and the third order weights."""
+
+KEPT = 8
+"""Factorisations kept; a run rarely uses more step sizes near each other."""
+
+FIRST_STEP = 2.0**-14
+"""First step as a fraction of the first output time: the error estimate soon finds the right one."""
+
+SMALLEST_SHARE = 1e-3
+"""A step may use the share of the tolerance that it has of the time so far, and at least this one."""
+
+GROW_BELOW = 0.03
+"""Double the step where the estimate is this fraction of what is allowed: doubling raises it about 16 times."""
+
+
+def sdirk(generator: Generator, start: PETSc.Vec, times: Sequence[float], settings: Settings) -> Iterator[State]:
+    """Carry a density through the output times, yielding every accepted step.
+
+    Raises:
+        SolverFailed: A factorisation failed, or the step shrank to round-off of the time.
+    """
+    stepper = _Stepper(generator, settings)
+    now, vector, accepted = 0.0, start, 0
+    step = times[0] * FIRST_STEP
+    for target in times:
+        span, done = target - now, 0.0  # done is a dyadic fraction of the span, exact in binary
+        while done < 1.0:
+            part = min(2.0 ** np.floor(np.log2(step / span * (1 + 1e-9))), 1.0)
+            while part > 1.0 - done:
+                part /= 2
+            proposed, error = stepper.step(vector, part * span)
+            allowed = settings.tolerance * max(part * span / target, SMALLEST_SHARE)
+            if error > allowed:
+                settings.rejected += 1
+                step = part * span / 2
+                if part * span <= 1e-14 * target:
+                    raise SolverFailed(f"evolution: the time step shrank to {step:.1e} at time {now:g}")
+                continue
+            done += part
+            now = target if done == 1.0 else target - (1.0 - done) * span
+            vector, accepted = proposed, accepted + 1
+            step = max(step, part * span) * (2.0 if error < GROW_BELOW * allowed else 1.0)
+            yield State(now, vector, accepted, is_output=done == 1.0)
+
+
+class _Stepper:
+    """One step of any size, with the factorisations of recent sizes."""
+
+    def __init__(self, generator: Generator, settings: Settings) -> None:
+        self._generator = generator
+        self._settings = settings
+        self._scale = l1_scale(generator)
+        self._factors: OrderedDict[float, Factorization] = OrderedDict()
+
+    def step(self, vector: PETSc.Vec, size: float) -> tuple[PETSc.Vec, float]:
+        """The state after one step, and the estimated error of its density in L1."""
+        factors = self._factorization(size)
+        slopes: list[PETSc.Vec] = []
+        for stage in range(5):
+            inner = vector.copy()
+            if stage:
+                inner.maxpy(list(size * STAGES[stage, :stage]), slopes)
+            slopes.append(self._solve(factors, self._drift(inner)))
+        inner.axpy(size * GAMMA, slopes[4])
+        error = vector.duplicate()
+        error.set(0.0)
+        error.maxpy(list(size * EMBEDDED), slopes)
+        smooth = self._solve(factors, self._image(error))  # stiff components would spoil the estimate
+        norm = float(np.sqrt(max(smooth.dot(self._image(smooth)), 0.0)))
+        return inner, norm * self._scale
+
+    def _drift(self, vector: PETSc.Vec) -> PETSc.Vec:
+        image = vector.duplicate()
+        self._generator.stiffness.multTranspose(vector, image)
+        image.scale(-1.0)
+        return image
+
+    def _image(self, vector: PETSc.Vec) -> PETSc.Vec:
+        image = vector.duplicate()
+        self._generator.mass.mult(vector, image)
+        return image
+
+    def _solve(self, factors: Factorization, rhs: PETSc.Vec) -> PETSc.Vec:
+        solution = factors.solve(rhs, transposed=not self._generator.reversible)
+        self._settings.heartbeat()
+        return solution
+
+    def _factorization(self, size: float) -> Factorization:
+        key = float(np.format_float_scientific(size, precision=11))
+        if key in self._factors:
+            self._factors.move_to_end(key)
+            return self._factors[key]
+        if len(self._factors) >= KEPT:
+            self._factors.popitem(last=False)[1].destroy()
+        self._factors[key] = Factorization(
+            self._generator.shifted(GAMMA * size),
+            "evolution",
+            symmetric=self._generator.reversible,
+            count=self._settings.count,
+        )
+        return self._factors[key]

@@ -1,0 +1,28 @@
+"""What a run needs around the mathematics: ranks, signals, log and console, results folder, timing.
+
+A leaf: imports nothing of the project but ``errors``, and no MPI before `start_mpi` is called.
+"""
+
+from __future__ import annotations
+
+from fpsolver.runtime.folder import RunFolder, replacing
+from fpsolver.runtime.log import Console, Progress, RunLog
+from fpsolver.runtime.ranks import agree, is_root, on_root, rank, size, start_mpi
+from fpsolver.runtime.signals import StopFlag
+from fpsolver.runtime.timing import Timing
+
+__all__ = [
+    "Console",
+    "Progress",
+    "RunFolder",
+    "RunLog",
+    "StopFlag",
+    "Timing",
+    "agree",
+    "is_root",
+    "on_root",
+    "rank",
+    "replacing",
+    "size",
+    "start_mpi",
+]

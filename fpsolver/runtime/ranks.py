@@ -1,0 +1,214 @@
+"""Ranks: who am I, who speaks, and how all ranks come to one decision.
+
+Before `start_mpi` the launcher's environment says who we are, so that a mistake in a case is
+reported once, by one rank, without MPI. Afterwards the communicator says it.
+
+`agree` and `on_root` are collective. What one rank finds is reduced over all ranks, then all raise
+the same error; ``Abort`` is left for the unforeseen.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from fpsolver.errors import BadUsage, ExitCode, FpsolverError, SolverFailed
+
+if TYPE_CHECKING:
+    from mpi4py.MPI import Intracomm
+
+# (variable of the rank, variable of the number of ranks), the most specific launcher first: hydra in a
+# Slurm job sets PMI_*, and the SLURM_* beside them count its proxies (one per node), not the ranks.
+_LAUNCHERS = (
+    ("PMI_RANK", "PMI_SIZE"),
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
+    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
+    ("PMIX_RANK", "PMIX_SIZE"),
+)
+
+# An error that all ranks meet is told by rank 0, whose Abort then ends the others in their pause.
+_PAUSE_BEFORE_ABORT = 1.0
+
+_world: Intracomm | None = None  # set once, by start_mpi
+
+
+def rank() -> int:
+    """Number of this process among its siblings, 0 if it is alone."""
+    return _world.rank if _world is not None else _launched(os.environ)[0]
+
+
+def size() -> int:
+    """Number of processes of this run."""
+    return _world.size if _world is not None else _launched(os.environ)[1]
+
+
+def is_root() -> bool:
+    """True on the one rank that prints and writes."""
+    return rank() == 0
+
+
+def start_mpi(petsc_options: Sequence[str] = ()) -> Intracomm:
+    """Start MPI and PETSc; the world communicator. A second call returns the same one.
+
+    Args:
+        petsc_options: What the user wrote after ``--`` on the command line.
+
+    Raises:
+        BadUsage: A launcher of another MPI has started N copies that do not know of each other.
+    """
+    global _world
+    if _world is not None:
+        return _world
+    # Read by the BLAS inside PETSc and MUMPS when they are loaded; ranks are our threads.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    try:  # the wheel's own order of imports; a DOLFINx of conda or of a cluster has no such module
+        import dolfinx_solver  # noqa: F401
+    except ModuleNotFoundError as missing:
+        if missing.name != "dolfinx_solver":
+            raise
+    from mpi4py import MPI
+
+    _refuse_strangers(MPI.COMM_WORLD.size)
+    import petsc4py
+
+    # Ours decide what Ctrl-C and TERM do; PETSc's handlers would abort without writing anything.
+    petsc4py.init([sys.argv[0] or "fpsolver", "-no_signal_handler", *petsc_options])
+    from petsc4py import PETSc  # noqa: F401
+
+    _world = MPI.COMM_WORLD
+    sys.excepthook = _abort_all
+    return _world
+
+
+def agree(comm: Intracomm, error: Exception | None) -> None:
+    """Raise on all ranks if any rank has an error; collective.
+
+    The error of the lowest rank that has one is raised everywhere, with its type. One that is not an
+    `FpsolverError` is turned into `SolverFailed` with the rank in its message.
+    """
+    found = None
+    if error is not None:
+        if not isinstance(error, FpsolverError):
+            error = SolverFailed(f"rank {comm.rank} of {comm.size}: {_in_one_line(error)}")
+        found = _pack(error)
+    everywhere = comm.allgather(found)
+    first = next((number for number, other in enumerate(everywhere) if other is not None), None)
+    if first is None:
+        return
+    if error is not None and comm.rank == first:
+        raise error
+    raise _unpack(everywhere[first])
+
+
+def on_root[Result](comm: Intracomm, function: Callable[[], Result]) -> Result:
+    """Call ``function`` on rank 0 alone and return its result, or raise its exception, on all; collective.
+
+    The result is pickled between the ranks: give a path, a number or a flag, not an open file.
+    """
+    result: Result | None = None
+    error: Exception | None = None
+    if comm.rank == 0:
+        try:
+            result = function()
+        except Exception as raised:
+            error = raised
+    packed = comm.bcast(None if error is None else _pack(error), root=0)
+    if error is not None:
+        raise error
+    if packed is not None:
+        raise _unpack(packed)
+    return comm.bcast(result, root=0)  # type: ignore[no-any-return]
+
+
+def _launched(environment: Mapping[str, str]) -> tuple[int, int]:
+    """(rank, number of ranks) as the launcher's environment has it; (0, 1) without a launcher."""
+    for rank_name, size_name in _LAUNCHERS:
+        try:
+            number, count = int(environment[rank_name]), int(environment[size_name])
+        except (KeyError, ValueError):
+            continue
+        if 0 <= number < count:
+            return number, count
+    return 0, 1
+
+
+def _refuse_strangers(world_size: int) -> None:
+    """N processes that each believe to be alone would all compute the same and write the same files."""
+    launched = _launched(os.environ)[1]
+    if launched > 1 and world_size == 1:
+        here = Path(sys.prefix) / "bin" / "mpiexec"
+        mpiexec = str(here) if here.exists() else "the mpiexec of the MPI that mpi4py was built with"
+        raise BadUsage(
+            f"{launched} processes were started, but each of them is alone in its MPI: the launcher belongs to "
+            f"another MPI than this Python.\nWrite instead: {mpiexec} -n {launched} fpsolver ...   "
+            f"(-n 1 for one process; within Slurm also: srun --mpi=pmi2 ...)"
+        )
+
+
+def _abort_all(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """An exception that nobody foresaw: say it once, and end all ranks instead of leaving the others to wait."""
+    number, count = rank(), size()
+    if count > 1 and number != 0:
+        time.sleep(_PAUSE_BEFORE_ABORT)
+    if os.environ.get("FPSOLVER_TRACEBACK"):
+        sys.__excepthook__(kind, error, trace)
+    elif isinstance(error, FpsolverError):
+        print(error, file=sys.stderr)
+    elif isinstance(error, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+    else:
+        where = f" on rank {number} of {count}" if count > 1 else ""
+        print(
+            f"fpsolver met an error that it did not foresee{where}: {_in_one_line(error)}{_place(trace)}\n"
+            f"This is a mistake of the program, not yours; FPSOLVER_TRACEBACK=1 before the command shows more.",
+            file=sys.stderr,
+        )
+    code = int(error.exit_code) if isinstance(error, FpsolverError) else int(ExitCode.SOLVER_FAILED)
+    if isinstance(error, KeyboardInterrupt):
+        code = 130
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if count > 1 and _world is not None:
+        _world.Abort(code)
+    raise SystemExit(code)
+
+
+def _in_one_line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def _place(trace: TracebackType | None) -> str:
+    """`` (file.py:12 in f)``: the innermost frame."""
+    if trace is None:
+        return ""
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    code = trace.tb_frame.f_code
+    return f" ({Path(code.co_filename).name}:{trace.tb_lineno} in {code.co_name})"
+
+
+type _Packed = tuple[type[Exception], tuple[Any, ...], dict[str, Any]]
+
+
+def _pack(error: Exception) -> _Packed:
+    """Not the exception itself: pickle rebuilds it by its constructor, whose arguments need not be ``args``."""
+    import pickle
+
+    packed: _Packed = (type(error), error.__reduce__()[1], vars(error))  # type: ignore[assignment]
+    try:
+        pickle.loads(pickle.dumps(packed))  # what we have just made ourselves; nothing is read from outside
+    except Exception:
+        return SolverFailed, (_in_one_line(error),), {}
+    return packed
+
+
+def _unpack(packed: _Packed) -> Exception:
+    kind, arguments, attributes = packed
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(attributes)
+    return error

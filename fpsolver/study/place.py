@@ -1,0 +1,122 @@
+"""The results folder of a run as all ranks see it: rank 0 touches the disk, all learn the outcome."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from mpi4py import MPI
+
+from fpsolver.case import Case, dump
+from fpsolver.errors import BadUsage, ExitCode
+from fpsolver.output.atomic import write_text
+from fpsolver.output.figures import FIGURES, draw
+from fpsolver.output.results import read_results, write_results
+from fpsolver.runtime import Console, RunFolder, RunLog, on_root
+
+
+class Place:
+    """A results folder, locked while the ``with`` block runs. All methods but `path` are collective."""
+
+    def __init__(self, comm: MPI.Comm, folder: Path) -> None:
+        self.folder = folder
+        self._comm = comm
+        self._owned: RunFolder | None = None  # on rank 0 only
+        self._log: RunLog | None = None
+        self._identity = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._log is not None:
+            if error is not None:
+                self._log.write(str(error))
+            self._log.close()
+        if self._owned is not None:
+            self._owned.release()
+
+    def claim(self, case: Case, *, fresh: bool) -> bool:
+        """Lock the folder for a case; False if its finished results are there already.
+
+        Raises:
+            BadUsage: The folder is not ours, in use, or holds results of another case.
+        """
+        self._identity = _identity(case)
+
+        def claim() -> bool:
+            self._owned = RunFolder.open(self.folder, fresh=fresh)
+            status, earlier = self._owned.status, self._owned.identity
+            if status == "finished" and earlier == self._identity:
+                return False
+            if status != "empty" and earlier != self._identity:
+                raise BadUsage(
+                    f"{self.folder} holds results of another case, or of this one before it was changed; "
+                    "choose another folder with -o DIR, or discard them with --fresh"
+                )
+            self._owned.clear()  # what an unfinished run of the same case left
+            self._owned.begin(self._identity)
+            write_text(self._owned.path("case.toml"), dump(case))
+            return True
+
+        return on_root(self._comm, claim)
+
+    def path(self, name: str) -> Path:
+        """The path of a file of ours, noted as such before it is written; on rank 0 only."""
+        assert self._owned is not None
+        return self._owned.path(name)
+
+    def open_log(self) -> RunLog | None:
+        """``run.log``, on rank 0."""
+        if self._owned is not None:
+            self._log = RunLog(self.path("run.log"))
+        return self._log
+
+    def write_results(self, results: dict[str, object]) -> None:
+        """Write ``results.json``."""
+
+        def write() -> None:
+            self.path("results.json")
+            write_results(self.folder, results)
+
+        on_root(self._comm, write)
+
+    def draw(self, console: Console) -> None:
+        """Draw all figures that the run has data for; a figure that fails is a warning, not a lost run."""
+
+        def paint() -> None:
+            assert self._owned is not None
+            self._owned.paths([f"{name}.png" for name in FIGURES])
+            try:
+                draw(self.folder)
+            except Exception as error:  # a plotting library may raise anything; the numbers are safe by now
+                console.warn(f"figures: {type(error).__name__}: {error}; try again with fpsolver plot {self.folder}")
+
+        on_root(self._comm, paint)
+
+    def finish(self) -> None:
+        """Record that the run is complete."""
+        on_root(self._comm, lambda: self._owned.finish(self._identity) if self._owned is not None else None)
+
+    def earlier_verdict(self) -> ExitCode:
+        """The exit code of the finished run that is in the folder."""
+
+        def verdict() -> ExitCode:
+            entry = read_results(self.folder).get("certificate")
+            passed = isinstance(entry, dict) and entry.get("passed") is True
+            return ExitCode.DONE if passed else ExitCode.CERTIFICATE_FAILED
+
+        return on_root(self._comm, verdict)
+
+
+def _identity(case: Case) -> str:
+    """A hash of all that the results depend on: the resolved case and the contents of its data."""
+    digest = hashlib.sha256(json.dumps(case.resolved, sort_keys=True, default=str).encode())
+    if case.data is not None:
+        digest.update(case.data.file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,82 @@
+"""Where a run leaves its files: frames, curves and static fields in one results folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from mpi4py import MPI
+
+from fpsolver.case import Case
+from fpsolver.domain.lattice import Lattice
+from fpsolver.model import Model
+from fpsolver.output.collective import on_root
+from fpsolver.output.curves import CurveWriter, covariance_column, evolution_columns, mean_column, region_column
+from fpsolver.output.frames import FORMATS, FrameWriter
+from fpsolver.problems.observables import Moments
+
+Array = npt.NDArray[np.float64]
+
+
+class Records:
+    """Frames and curves of an evolution, opened when the first of each arrives. All methods are collective.
+
+    Args:
+        comm: All ranks.
+        case: The case, for names and format.
+        model: For the static fields beside the first frame.
+        claim: Gives the path of a file of the results folder, noting it as ours; called on rank 0 only.
+    """
+
+    def __init__(self, comm: MPI.Comm, case: Case, model: Model, claim: Callable[[str], Path]) -> None:
+        self._comm = comm
+        self._case = case
+        self._model = model
+        self._claim = claim
+        self._format = FORMATS[case.output.format]
+        self._frames: FrameWriter | None = None
+        self._curves: CurveWriter | None = None
+        self._columns = evolution_columns(case.coordinates, list(case.regions))
+
+    def frame(self, time: float, lattice: Lattice, density: Array) -> None:
+        """Append a frame of the density; the first one also writes loss and diffusion on the same lattice."""
+        if self._frames is None:
+            self._frames = self._format.series(self._comm, self._path(f"density{self._format.suffix}"), lattice)
+            self._static(lattice)
+        self._frames.write(time, {"density": density})
+
+    def row(self, time: float, step: int, moments: Moments, min_density: float) -> None:
+        """Append a row of ``curves.csv``."""
+        coordinates = self._case.coordinates
+        row: dict[str, float] = {"time": time, "step": step, "mass": moments.mass, "min_density": min_density}
+        for i, name in enumerate(coordinates):
+            row[mean_column(name)] = float(moments.mean[i])
+            for j in range(i, len(coordinates)):
+                row[covariance_column(name, coordinates[j])] = float(moments.covariance[i, j])
+        row |= {region_column(name): mass for name, mass in moments.regions.items()}
+
+        def write() -> None:
+            if self._curves is None:
+                self._curves = CurveWriter(self._claim("curves.csv"), self._columns)
+            self._curves.write(row)
+
+        on_root(self._comm, write, Path("curves.csv"))
+
+    def close(self) -> None:
+        """Give the files their final names."""
+        if self._frames is not None:
+            self._frames.close()
+        on_root(self._comm, lambda: self._curves.close() if self._curves is not None else None, Path("curves.csv"))
+
+    def _static(self, lattice: Lattice) -> None:
+        values = self._model(lattice.points[:, : lattice.dimension])
+        fields = {
+            "loss": values.loss,
+            "diffusion_trace": np.trace(values.diffusion, axis1=1, axis2=2),
+        }
+        self._format.fields(self._comm, self._path(f"fields{self._format.suffix}"), lattice, fields)
+
+    def _path(self, name: str) -> Path:
+        return on_root(self._comm, lambda: self._claim(name), Path(name))

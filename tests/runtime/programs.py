@@ -1,0 +1,54 @@
+"""Real programs started by tests, on one or more ranks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[2]
+LAUNCHER_VARIABLES = ("PMI", "MPI", "OMPI", "HYDRA", "SLURM")
+
+
+def clean_environment() -> dict[str, str]:
+    """As a user's shell has it: no traces of a launcher that may have started these tests."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(LAUNCHER_VARIABLES)}
+    return kept | {"PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"}
+
+
+class Programs:
+    """Runs Python code in processes of its own, in the folder given."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def command(self, code: str, ranks: int = 1) -> list[str]:
+        script = self._folder / "program.py"
+        script.write_text(code, encoding="utf-8")
+        alone = [sys.executable, str(script)]
+        return alone if ranks == 1 else [str(Path(sys.executable).with_name("mpiexec")), "-n", str(ranks), *alone]
+
+    def start(self, code: str, ranks: int = 1) -> subprocess.Popen[str]:
+        """Start and do not wait; both outputs come through ``stdout``."""
+        return subprocess.Popen(
+            self.command(code, ranks),
+            env=clean_environment(),
+            cwd=self._folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def __call__(
+        self, code: str, ranks: int = 1, environment: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run to the end; a hang fails after a minute."""
+        return subprocess.run(
+            self.command(code, ranks),
+            env=clean_environment() | (environment or {}),
+            cwd=self._folder,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
