@@ -136,8 +136,9 @@ def _resolution(case: Case) -> list[Advice]:
         )
     ]
     steepest = float(np.abs(_eigenvalues((jacobian + jacobian.transpose(0, 2, 1)) / 2))[carries].max())
-    if steepest > 0:
-        lines.append(_layer(case, math.sqrt(float(np.median(largest[carries])) / steepest)))
+    width = math.sqrt(float(np.median(largest[carries])) / steepest) if steepest > 0 else 0.0
+    if width > 0:
+        lines.append(_layer(case, width))
     if loss is not None and scalar is not None:
         across = np.abs(loss.gradient) @ sizes
         lines.append(_nats(case, float(across[carries].max()) / scalar))
@@ -162,6 +163,7 @@ def _constant_scalar(case: Case) -> float | None:
 
 def _finer(case: Case, factor: float) -> str:
     """The key that makes cells smaller by a factor."""
+    factor = min(factor, 1e5) if math.isfinite(factor) else 1e5  # not finite where D is almost 0
     counts = [min(100_000, math.ceil(count * factor)) for count in case.domain.cells]
     return f"domain.cells = {counts}"
 

@@ -260,11 +260,14 @@ KEYS: tuple[Key, ...] = (
 )
 
 LISTS = ("exit", "committor", "probe")  # [[...]]: any number of them
-FREE = ("parameters", "regions")  # tables with names of the user's choice
+FREE = {  # tables with names of the user's choice
+    "parameters": "numbers with names, for expressions and for --set parameters.d=0.05",
+    "regions": "named open sets, written as conditions; the mass of each is reported",
+}
 DEFAULTED = ("discretization", "output", "run")  # part of the resolved case even where absent
 
 SECTIONS: dict[str, dict[str, Key]] = {}
 for _key in KEYS:
     SECTIONS.setdefault(_key.section, {})[_key.name] = _key
 
-TOP = tuple(name for name in SECTIONS if name and "." not in name) + FREE  # section headings
+TOP = tuple(name for name in SECTIONS if name and "." not in name) + tuple(FREE)  # section headings

@@ -19,6 +19,9 @@ Array = npt.NDArray[np.float64]
 CEILINGS = (CEILING, 50.0, 40.0, 32.0, 25.0, 20.0, 16.0, 13.0, 10.0)
 """Ceilings tried for an evolution, highest first; where the data reach beyond the last one, no weight is used."""
 
+FITTED_CEILING = 16.0
+"""A fitted weight is not stationary, so in its far tails the form is far from dissipative and Krylov bases grow."""
+
 CONTRAST = 10.0
 """Largest log of 1 + chi^2 between initial data and weight, in nats."""
 
@@ -58,7 +61,8 @@ def weight_for(
     """
     everywhere = weight.potential(domain[0])[0] - weight.floor
     there = weight.potential(data[0])[0] - weight.floor
-    for ceiling in CEILINGS:
+    highest = FITTED_CEILING if weight.kind == "fitted" else CEILING
+    for ceiling in (each for each in CEILINGS if each <= highest):
         # sums in a fixed order of ceilings: all ranks take the same one
         whole = float(domain[1] @ np.exp(-bend(everywhere, ceiling)[0]))
         square = float(data[1] @ (data[2] ** 2 * np.exp(bend(there, ceiling)[0])))

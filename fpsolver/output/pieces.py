@@ -19,9 +19,9 @@ VTK_LINE, VTK_TRIANGLE, VTK_TETRA = 3, 5, 10
 CELL_TYPES = {1: VTK_LINE, 2: VTK_TRIANGLE, 3: VTK_TETRA}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Piece:
-    """One rank's part of a linear mesh; a Lattice without the machinery that made it.
+    """One rank's part of a linear mesh; a Lattice without the machinery that made it. Equal only to itself.
 
     Attributes:
         points: (n, 3).

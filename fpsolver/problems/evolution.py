@@ -134,6 +134,7 @@ class _Journal:
             "mass": quantity(moments.mass),
             "min_density": self._lowest,
             "moved_mass": self._moved,
+            "time_error": settings.time_error,
             "mean": [quantity(value) for value in moments.mean],
             "covariance": [[quantity(value) for value in row] for row in moments.covariance],
             "regions": {name: quantity(value) for name, value in moments.regions.items()},
@@ -152,7 +153,7 @@ class _Journal:
             self._generator,
             self._checks(settings),
             [{"density": quantity(value)} for value in self._probe_values()],
-            self._warnings(),
+            self._warnings(settings),
             summary,
         )
 
@@ -168,14 +169,20 @@ class _Journal:
             checks.append(Check("signs of the rates, relative", sign_defect(self._generator), SIGN_DEFECT))
         return checks
 
-    def _warnings(self) -> list[str]:
-        if self._moved <= WARN_MOVED:
-            return []
-        return [
-            f"the projection to positive densities moved {self._moved:.1e} of the mass: the mesh does not resolve the "
-            "density at some output time; use smaller cells (domain.cells), a wider initial density or later output "
-            "times"
-        ]
+    def _warnings(self, settings: Settings) -> list[str]:
+        warnings = []
+        if self._moved > WARN_MOVED:
+            warnings.append(
+                f"the projection to positive densities moved {self._moved:.1e} of the mass: the mesh does not resolve "
+                "the density at some output time; use smaller cells (domain.cells), a wider initial density or later "
+                "output times"
+            )
+        if settings.time_error > settings.tolerance:
+            warnings.append(
+                f"the error in time is about {settings.time_error:.1e}, above evolution.tolerance "
+                f"{settings.tolerance:.1e}: round-off allows no more; smaller cells may help"
+            )
+        return warnings
 
     def _probe_functionals(self) -> list[tuple[PETSc.Vec, float]]:
         """For each probe the functional h -> h(x) and w(x)."""

@@ -39,12 +39,14 @@ class Settings:
         heartbeat: Called after every solve, on all ranks; may raise to stop the run.
         count: Solves and factorisations.
         rejected: Steps that were refused and repeated.
+        time_error: Largest estimated error of a step or segment beyond the tolerance, L1 norm; 0 where it was met.
     """
 
     tolerance: float
     heartbeat: Callable[[], None] = lambda: None
     count: SolveCount = field(default_factory=SolveCount)
     rejected: int = 0
+    time_error: float = 0.0
 
 
 class Propagator(Protocol):

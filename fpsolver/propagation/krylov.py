@@ -33,6 +33,12 @@ SHIFT = 20.0
 LARGEST_BASIS = 90
 CHECK_EVERY = 3
 
+STAGNATION = 1e-8
+"""A full basis whose last changes were below this (L1 of the density) is accepted, and its error reported."""
+
+LARGEST_CONDITION = 1e7
+"""Of the eigenvectors of the projected matrix; beyond, its exponential is taken by scaling and squaring."""
+
 
 def krylov(generator: Generator, start: PETSc.Vec, times: Sequence[float], settings: Settings) -> Iterator[State]:
     """Carry a density through the output times, about a decade of time per factorisation.
@@ -77,6 +83,7 @@ class _Basis:
         )
 
         scale = l1_scale(generator)
+        self._l1_scale = scale
         self._tolerance = settings.tolerance / scale  # in the M-norm of h
         # the constant is the first vector, so that all others have no mass; it takes no part in the projected matrix
         self._vectors = [generator.one.copy()]
@@ -113,11 +120,16 @@ class _Basis:
         return good or list(itertools.islice(filter(self._is_reached, earlier), 1))
 
     def _is_reached(self, elapsed: float) -> bool:
+        """True where the last vectors of a full basis changed the state by no more than is tolerable."""
         full = self._coefficients(elapsed)
         self._size -= CHECK_EVERY
         shorter = self._coefficients(elapsed)
         self._size += CHECK_EVERY
-        return _distance(shorter, full) <= self._tolerance
+        change = _distance(shorter, full) * self._l1_scale
+        if change > max(self._settings.tolerance, STAGNATION):
+            return False
+        self._settings.time_error = max(self._settings.time_error, change)
+        return True
 
     def state(self, elapsed: float) -> PETSc.Vec:
         """h after the elapsed time."""
@@ -185,12 +197,24 @@ class _Basis:
             phi = np.where(z > 0.0, -np.expm1(-z) / np.where(z > 0.0, z, 1.0), 1.0)
             result = vectors @ (-(elapsed / (self._gamma * values)) * phi * vectors[0])
         else:
-            inverse = np.linalg.inv(projected)
-            augmented = np.zeros((size + 1, size + 1))
-            augmented[:size, :size] = -(elapsed / self._gamma) * (inverse - np.eye(size))
-            augmented[0, size] = 1.0
-            result = -(elapsed / self._gamma) * (inverse @ expm(augmented)[:size, size])
+            result = self._function(projected, elapsed)
         return np.asarray(self._norm * result)
+
+    def _function(self, projected: Array, elapsed: float) -> Array:
+        """f_t(H) e_1 for an H that is not symmetric: by its eigenvectors unless they are too ill-conditioned."""
+        size = len(projected)
+        values, vectors = np.linalg.eig(projected)
+        if np.linalg.cond(vectors) < LARGEST_CONDITION:
+            z = elapsed * (1.0 / values - 1.0) / self._gamma
+            small = np.abs(z) < 1e-12
+            phi = np.where(small, 1.0, -np.expm1(-z) / np.where(small, 1.0, z))
+            weights = np.linalg.solve(vectors, np.eye(size)[0])
+            return np.asarray((vectors @ (-(elapsed / (self._gamma * values)) * phi * weights)).real)
+        inverse = np.linalg.inv(projected)
+        augmented = np.zeros((size + 1, size + 1))
+        augmented[:size, :size] = -(elapsed / self._gamma) * (inverse - np.eye(size))
+        augmented[0, size] = 1.0
+        return np.asarray(-(elapsed / self._gamma) * (inverse @ expm(augmented)[:size, size]))
 
 
 def _distance(short: Array, long: Array) -> float:

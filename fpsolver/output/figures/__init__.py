@@ -71,8 +71,10 @@ def draw(folder: Path, what: Sequence[str] | None = None, formats: Sequence[str]
             if what:
                 raise BadUsage(f"figure {name!r}: {folder} has no data for it; leave it out of --what")
             continue
-        figure.draw_without_rendering()  # lays it out; once is enough for all formats
-        figure.set_layout_engine("none")
+        layout = figure.get_layout_engine()
+        if layout is not None:  # once is enough for all formats
+            layout.execute(figure)
+            figure.set_layout_engine("none")
         for suffix in formats:
             picture = io.BytesIO()
             figure.savefig(picture, format=suffix, dpi=150)

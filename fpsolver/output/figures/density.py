@@ -12,7 +12,7 @@ from matplotlib.colors import LogNorm
 
 from fpsolver.output.figures import style
 from fpsolver.output.figures.folder import Run
-from fpsolver.output.figures.raster import Raster, raster
+from fpsolver.output.figures.raster import COARSE, FINE, Raster, raster
 from fpsolver.output.pieces import Piece
 from fpsolver.output.reader import Frames
 
@@ -70,22 +70,16 @@ def _panels(run: Run, frames: Frames) -> Figure:
 
 
 def _images(frames: Frames, steps: list[int]) -> list[tuple[Raster, Array]]:
-    """The chosen frames as images; the search for triangles under pixels is repeated only when the mesh changes."""
-    images: list[tuple[Raster, Array]] = []
-    searched: Piece | None = None
-    for step in steps:
-        mesh = frames.mesh(step)
-        grid = images[-1][0] if mesh is searched else raster(mesh)
-        searched = mesh
-        images.append((grid, grid.image(frames.values(step, "density"))))
-    return images
+    """The chosen frames as images."""
+    grids = [raster(frames.mesh(step), FINE) for step in steps]
+    return [(grid, grid.image(frames.values(step, "density"))) for grid, step in zip(grids, steps, strict=True)]
 
 
 def _loss_contours(panel: Axes, run: Run) -> None:
     loss = run.field("loss")
     if loss is None or run.fields is None:
         return
-    grid = raster(run.fields.mesh(), longest=120)
+    grid = raster(run.fields.mesh(), COARSE)
     image = grid.image(loss)
     panel.contour(grid.x, grid.y, image, levels=style.loss_levels(image), colors="0.5", linewidths=0.6, alpha=0.7)
 

@@ -10,7 +10,7 @@ from matplotlib.colors import LogNorm, Normalize
 
 from fpsolver.output.figures import style
 from fpsolver.output.figures.folder import Run
-from fpsolver.output.figures.raster import raster
+from fpsolver.output.figures.raster import COARSE, raster
 from fpsolver.output.reader import Frames
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def fields(run: Run) -> Figure | None:
 
 
 def _images(run: Run, fields: Frames, figure: Figure, panels: dict[str, Axes]) -> None:
-    grid = raster(fields.mesh(), longest=300)
+    grid = raster(fields.mesh(), COARSE)
     for name, panel in panels.items():
         image = grid.image(fields.values(-1, name))
         norm = _norm(image)

@@ -13,7 +13,7 @@ from matplotlib.patches import Ellipse
 
 from fpsolver.output.figures import style
 from fpsolver.output.figures.folder import Run
-from fpsolver.output.figures.raster import raster
+from fpsolver.output.figures.raster import COARSE, raster
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,7 +35,7 @@ def _ellipses(run: Run, mean: Array, covariance: Array) -> Figure:
     axes = figure.subplots()
     loss = run.field("loss")
     if loss is not None and run.fields is not None:
-        grid = raster(run.fields.mesh(), longest=200)
+        grid = raster(run.fields.mesh(), COARSE)
         image = grid.image(loss)
         levels = np.concatenate([[np.nanmin(image)], style.loss_levels(image), [np.nanmax(image)]])
         if np.all(np.diff(levels) > 0):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -43,8 +44,12 @@ class Raster:
         return image.reshape(len(self.y), len(self.x))
 
 
-def raster(mesh: Piece, longest: int = 400) -> Raster:
-    """Find the triangle under every pixel.
+FINE, COARSE = 400, 200  # pixels for densities, for losses
+
+
+@lru_cache(maxsize=4)
+def raster(mesh: Piece, longest: int) -> Raster:
+    """Find the triangle under every pixel; remembered, as several figures show fields of the same mesh.
 
     Args:
         mesh: Triangles.

@@ -19,7 +19,7 @@ from matplotlib.ticker import MaxNLocator
 from fpsolver.output.figures import scene_fallback, style
 from fpsolver.output.figures.folder import Run
 from fpsolver.output.figures.offscreen import Picture, Rendering
-from fpsolver.output.figures.raster import raster
+from fpsolver.output.figures.raster import COARSE, raster
 from fpsolver.output.pieces import Piece
 from fpsolver.output.reader import Frames
 
@@ -53,7 +53,7 @@ def density_3d(run: Run) -> Callable[[], Figure | None]:
 def _landscape(run: Run, frames: Frames) -> tuple[Arrays, list[str]]:
     """2-D: the loss as height, the density as colour; the loss cut off above where the density lives."""
     assert run.fields is not None  # density_3d asked for the loss
-    ground, cover = raster(run.fields.mesh(), 220), raster(frames.mesh(-1), 220)
+    ground, cover = raster(run.fields.mesh(), COARSE), raster(frames.mesh(-1), COARSE)
     loss = ground.image(run.fields.values(-1, "loss"))
     density = cover.image(frames.values(-1, "density"))
     peak = float(np.nanmax(density))
@@ -182,7 +182,7 @@ def _compose(run: Run, time: float, arrays: Arrays, labels: list[str], picture: 
     figure = style.new_figure(9.6, 6.6, f"{run.title}\ndensity at {style.time_label(time)}")
     if picture is not None:
         axes = figure.subplots()
-        axes.imshow(picture.image)
+        axes.imshow(picture.image, interpolation="bilinear")
         axes.set_axis_off()
         _crop(axes, picture)
         for number, ((column, row), text) in enumerate(zip(picture.marks, labels, strict=True)):

@@ -1,0 +1,173 @@
+"""Boxes cut into simplices, held in numpy on one rank, and the two ways to change them: moving and bisecting.
+
+An edge is bisected together with all cells around it, which keeps the mesh conforming in any dimension and never
+turns a cell over, wherever on the edge the new vertex lies.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Triangulation:
+    """Simplices that fill a box.
+
+    Attributes:
+        points: Vertices, (n, d).
+        cells: Vertices of each cell, positively oriented, (m, d + 1).
+        lower: Lower corner of the box, (d,).
+        upper: Upper corner.
+        spacing: Size of a background cell per direction, (d,): the unit in which lengths and shapes are measured.
+        sides: For each level function fitted so far the side of every vertex: -1, 0 (on its zero set) or 1, (n, levels).
+        locked: Vertices that must not move, (n,).
+    """
+
+    points: Array
+    cells: Ints
+    lower: Array
+    upper: Array
+    spacing: Array
+    sides: npt.NDArray[np.int8]
+    locked: Bools
+
+    @property
+    def dimension(self) -> int:
+        """Dimension of the space."""
+        return int(self.points.shape[1])
+
+    def walls(self, points: Array) -> Bools:
+        """Which coordinates of points (n, d) are those of a face of the box, exactly; they must not change."""
+        return (points == self.lower) | (points == self.upper)
+
+    def lengths(self, vectors: Array) -> Array:
+        """Lengths of vectors (..., d) in background cells."""
+        return np.asarray(np.linalg.norm(vectors / self.spacing, axis=-1))
+
+    def quality(self, chosen: npt.NDArray[np.integer] | slice = slice(None), points: Array | None = None) -> Array:
+        """Shape of the chosen cells, also where the vertices would be at other points (n, d)."""
+        return self.shape((self.points if points is None else points)[self.cells[chosen]])
+
+    def shape(self, corners: Array) -> Array:
+        """Volume over (longest edge)^d of cells (m, d + 1, d), 1 where regular, negative where turned over.
+
+        Measured in background cells. In one dimension, where all shapes are alike, the length.
+        """
+        scaled = corners / self.spacing
+        d = self.dimension
+        determinant = np.linalg.det(scaled[:, 1:] - scaled[:, :1])
+        if d == 1:
+            return np.asarray(determinant)
+        first, second = np.triu_indices(d + 1, 1)
+        longest = np.linalg.norm(scaled[:, first] - scaled[:, second], axis=-1).max(axis=1)
+        return np.asarray(determinant / longest**d * (2 ** (d / 2) / math.sqrt(d + 1)))
+
+    def around(self, edges: Ints) -> tuple[Ints, Ints, Ints]:
+        """The cells that hold each edge (k, 2).
+
+        Returns:
+            One entry per pair of edge and cell: the index of the edge, of the cell, and the two positions of the
+            edge's ends in the cell, (pairs, 2).
+        """
+        ends = np.zeros(len(self.points), dtype=bool)
+        ends[edges] = True
+        near = np.flatnonzero(ends[self.cells].sum(axis=1) > 1)
+        local = np.array(list(itertools.permutations(range(self.dimension + 1), 2)))
+        keys = self.keys(self.cells[near][:, local])
+        wanted = self.keys(edges)
+        order = np.argsort(wanted)
+        place = np.searchsorted(wanted, keys, sorter=order).clip(max=max(len(edges) - 1, 0))
+        hit, which = np.nonzero(wanted[order[place]] == keys) if len(edges) else (np.empty(0, int), np.empty(0, int))
+        return order[place[hit, which]] if len(edges) else hit, near[hit], local[which]
+
+    def keys(self, edges: Ints) -> Ints:
+        """One number for each directed edge (..., 2)."""
+        return np.asarray(edges[..., 0] * len(self.points) + edges[..., 1])
+
+    def bisected(self, edges: Ints, points: Array, sides: npt.NDArray[np.int8]) -> Triangulation:
+        """Put new vertices (k, d) with their sides (k, levels) on edges (k, 2) of which no cell has two."""
+        edge, cell, ends = self.around(edges)
+        new = len(self.points) + edge
+        rows = np.arange(len(cell))
+        front, back = self.cells[cell], self.cells[cell]
+        front[rows, ends[:, 1]] = new
+        back[rows, ends[:, 0]] = new
+        cells = self.cells.copy()
+        cells[cell] = front
+        return replace(
+            self,
+            points=np.vstack([self.points, points]),
+            cells=np.vstack([cells, back]),
+            sides=np.vstack([self.sides, sides]),
+            locked=np.concatenate([self.locked, np.zeros(len(edges), dtype=bool)]),
+        )
+
+    def independent(self, edges: Ints, rank: Array) -> Ints:
+        """Indices of edges that come first, by ``rank`` (k,), in all the cells around them: no cell has two."""
+        order = np.lexsort((edges[:, 1], edges[:, 0], rank))
+        place = np.empty(len(edges), dtype=np.int64)
+        place[order] = np.arange(len(edges))
+        edge, cell, _ = self.around(edges)
+        first = np.full(len(self.cells), len(edges), dtype=np.int64)
+        np.minimum.at(first, cell, place[edge])
+        beaten = np.zeros(len(edges), dtype=bool)
+        beaten[edge[first[cell] < place[edge]]] = True
+        return np.flatnonzero(~beaten)
+
+
+def edges_of(cells: Ints) -> Ints:
+    """The edges of cells (m, d + 1), each once, lower vertex first: (k, 2), sorted."""
+    first, second = np.triu_indices(cells.shape[1], 1)
+    pairs = np.sort(np.stack([cells[:, first], cells[:, second]], axis=-1).reshape(-1, 2), axis=1)
+    base = int(pairs.max(initial=0)) + 1
+    keys = np.unique(pairs[:, 0] * base + pairs[:, 1])
+    return np.stack([keys // base, keys % base], axis=1)
+
+
+def box_triangulation(
+    lower: Sequence[float], upper: Sequence[float], cells: Sequence[int], diagonal: str = "right"
+) -> Triangulation:
+    """The structured background: intervals, triangles with the given diagonals, or Kuhn tetrahedra."""
+    low, high, count = np.asarray(lower, float), np.asarray(upper, float), np.asarray(cells, dtype=np.int64)
+    d = len(count)
+    axes = [np.linspace(low[i], high[i], count[i] + 1) for i in range(d)]
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, d)
+    corner = np.stack(np.meshgrid(*[np.arange(n) for n in count], indexing="ij"), axis=-1).reshape(-1, d)
+    stride = np.array([int(np.prod(count[i + 1 :] + 1)) for i in range(d)], dtype=np.int64)
+    start = corner @ stride
+    if d == 2 and diagonal == "crossed":
+        middle = len(points) + np.arange(len(start))
+        points = np.vstack([points, (points[start] + points[start + stride.sum()]) / 2])
+        ring = [start, start + stride[0], start + stride.sum(), start + stride[1]]
+        parts = [np.stack([ring[i], ring[(i + 1) % 4], middle], axis=1) for i in range(4)]
+    elif d == 2 and diagonal == "left":
+        a, b = start + stride[0], start + stride[1]
+        parts = [np.stack([start, a, b], axis=1), np.stack([a, start + stride.sum(), b], axis=1)]
+    else:
+        parts = []
+        for path in itertools.permutations(range(d)):
+            steps = np.concatenate([[0], np.cumsum(stride[list(path)])])
+            odd = sum(path[i] > path[j] for i in range(d) for j in range(i + 1, d)) % 2
+            if odd:
+                steps[[-2, -1]] = steps[[-1, -2]]
+            parts.append(start[:, None] + steps)
+    simplices = np.stack(parts, axis=1).reshape(-1, d + 1)
+    return Triangulation(
+        points,
+        simplices,
+        low,
+        high,
+        (high - low) / count,
+        np.empty((len(points), 0), dtype=np.int8),
+        np.zeros(len(points), dtype=bool),
+    )
