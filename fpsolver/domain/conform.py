@@ -107,6 +107,7 @@ def _cut_edges(t: Triangulation) -> Ints:
 def _snapped(t: Triangulation, levels: Sequence[Level], guard: float, banned: Bools) -> tuple[Triangulation, Bools]:
     """One pass of moving the nearer ends of cut edges onto the set; vertices that had to go back are banned."""
     edges = _cut_edges(t)
+    edges = edges[~(banned | t.locked)[edges].all(axis=1)]
     if not len(edges):
         return t, banned
     vertices, target, distance = _targets(t, levels, edges)

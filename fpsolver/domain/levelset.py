@@ -19,6 +19,10 @@ REACHED = 1e-11
 """A point counts as on a zero set when Newton's next step is shorter than this, in background cells."""
 
 
+STEPS = 12
+"""Newton's method gives up after so many steps: it is then at a corner of the set, or there is no set."""
+
+
 class LevelUndefined(FpsolverError):
     """A level function is not a number at a point of the domain."""
 
@@ -33,7 +37,9 @@ def evaluate(level: Level, points: Array) -> Array:
     undefined = np.flatnonzero(np.isnan(values))
     if undefined.size:
         where = ", ".join(f"{x:.6g}" for x in points[undefined[0]])
-        raise LevelUndefined(f"a region has no value at ({where}); write an expression that is defined on the whole domain")
+        raise LevelUndefined(
+            f"a region has no value at ({where}); write an expression that is defined on the whole domain"
+        )
     return np.nan_to_num(values, posinf=1e150, neginf=-1e150)
 
 
@@ -86,7 +92,7 @@ def project(
     found = points.copy()
     arrived = np.zeros(len(points), dtype=bool)
     moving = np.arange(len(points))
-    for _ in range(30):
+    for _ in range(STEPS):
         if not moving.size:
             break
         step, distance = _step(t, levels, active[moving], found[moving], fixed[moving])

@@ -27,8 +27,11 @@ from fpsolver.propagation.base import Settings, State, l1_scale
 
 Array = npt.NDArray[np.float64]
 
-SHIFT = 20.0
-"""gamma is the length of a segment over this."""
+SHIFT = {True: 20.0, False: 80.0}
+"""gamma is the length of a segment over this; transport (K not symmetric) wants a smaller one than diffusion."""
+
+HORIZON = 10.0
+"""A segment reaches so many times as far as its first output, or as the time that has passed already."""
 
 LARGEST_BASIS = 90
 CHECK_EVERY = 3
@@ -50,23 +53,36 @@ def krylov(generator: Generator, start: PETSc.Vec, times: Sequence[float], setti
     targets = list(times)
     while targets:
         # after a time t the density varies on scales of about t, so one basis serves a decade
-        horizon = 10.0 * max(now, targets[0] - now) * (1 + 1e-12)
-        segment = [time for time in targets if time <= horizon]
-        basis = _Basis(generator, vector, segment[-1] - now, settings)
-        reached = [now + elapsed for elapsed in basis.grow([time - now for time in segment])]
-        if not reached:
-            raise SolverFailed(
-                f"evolution: the Krylov basis does not converge after time {now:g}.\n"
-                'Try evolution.method = "sdirk", a larger evolution.tolerance, or a finer mesh.'
-            )
-        settings.rejected += reached[-1] < segment[-1]
-        for time in reached:
-            state = basis.state(time - now)
+        horizon = HORIZON * max(now, targets[0] - now) * (1 + 1e-12)
+        segment = [time - now for time in targets if time <= horizon]
+        basis = _Basis(generator, vector, segment[-1], settings)
+        reached = basis.grow(segment)
+        while not reached:
+            settings.rejected += 1
+            basis.destroy()
+            segment = _nearer(segment, now)
+            basis = _Basis(generator, vector, segment[-1], settings)
+            reached = basis.grow(segment)
+        for elapsed in reached:
+            state = basis.state(elapsed)
+            time = next((target for target in targets if target - now == elapsed), now + elapsed)
             step += time in outputs
             yield State(time, state, step, is_output=time in outputs)
-        now, vector = reached[-1], state
-        targets = [time for time in targets if time > now]
+        now, vector = time, state
+        targets = [target for target in targets if target > now]
         basis.destroy()
+
+
+def _nearer(segment: list[float], now: float) -> list[float]:
+    """A shorter segment, counted from now: the first half of its times, or a quarter of the way to the only one."""
+    if len(segment) > 1:
+        return segment[: len(segment) // 2]
+    if segment[0] <= 1e-10 * now or segment[0] < np.finfo(float).tiny:
+        raise SolverFailed(
+            f"evolution: the Krylov basis does not converge after time {now:g}.\n"
+            'Try evolution.method = "sdirk", a larger evolution.tolerance, or a finer mesh.'
+        )
+    return [segment[0] / 4]
 
 
 class _Basis:
@@ -77,7 +93,7 @@ class _Basis:
         self._reversible = generator.reversible
         self._start = start
         self._settings = settings
-        self._gamma = length / SHIFT
+        self._gamma = length / SHIFT[generator.reversible]
         self._factors = Factorization(
             generator.shifted(self._gamma), "evolution", symmetric=generator.reversible, count=settings.count
         )
