@@ -19,8 +19,9 @@ Array = npt.NDArray[np.float64]
 CEILINGS = (CEILING, 50.0, 40.0, 32.0, 25.0, 20.0, 16.0, 13.0, 10.0)
 """Ceilings tried for an evolution, highest first; where the data reach beyond the last one, no weight is used."""
 
-FITTED_CEILING = 16.0
-"""A fitted weight is not stationary, so in its far tails the form is far from dissipative and Krylov bases grow."""
+HIGHEST = {"given": 25.0, "fitted": 16.0}
+"""Ceilings for an evolution with transport, which is not dissipative in the far tails of a weight that is bent or not
+quite stationary: a higher one costs several times more Krylov vectors."""
 
 CONTRAST = 10.0
 """Largest log of 1 + chi^2 between initial data and weight, in nats."""
@@ -36,7 +37,8 @@ def reference_weight(model: Model, lower: Sequence[float], upper: Sequence[float
         comm: Rank 0 fits where fitting is needed, so that all ranks hold the same function.
     """
     if model.potential is not None:
-        return Weight(model.potential, kind="potential")
+        gibbs = model.gradient_drift and model.constant_scalar_diffusion is not None
+        return Weight(model.potential, kind="potential" if gibbs else "given")
     if model.dimension == 1:
         return Weight(integrated_potential(model, lower[0], upper[0]), kind="integrated")
     return Weight(fitted_potential(model, lower, upper, comm), kind="fitted")
@@ -61,8 +63,7 @@ def weight_for(
     """
     everywhere = weight.potential(domain[0])[0] - weight.floor
     there = weight.potential(data[0])[0] - weight.floor
-    highest = FITTED_CEILING if weight.kind == "fitted" else CEILING
-    for ceiling in (each for each in CEILINGS if each <= highest):
+    for ceiling in (each for each in CEILINGS if each <= HIGHEST.get(weight.kind, CEILING)):
         # sums in a fixed order of ceilings: all ranks take the same one
         whole = float(domain[1] @ np.exp(-bend(everywhere, ceiling)[0]))
         square = float(data[1] @ (data[2] ** 2 * np.exp(bend(there, ceiling)[0])))

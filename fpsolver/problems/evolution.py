@@ -74,7 +74,8 @@ def solve_evolution(setting: Setting) -> Answer:
 def describe(weight: Weight) -> str:
     """A weight in a few words."""
     kinds = {
-        "potential": "exp(-potential)",
+        "potential": "exp(-f/D)",
+        "given": "exp(-noise.potential)",
         "integrated": "exp(-integral of a/D)",
         "fitted": "by exponential fitting",
         "none": "none (the initial density reaches far beyond the stationary one)",

@@ -1,4 +1,4 @@
-"""Rational Krylov propagation: exact in time up to the tolerance, a few dozen solves per decade of time.
+"""Rational Krylov propagation: exact in time up to the tolerance, some thirty to eighty solves per decade of time.
 
 With B = (M + gamma K^T)^-1 M the generator is M^-1 K^T = (B^-1 - I) / gamma, and
 
@@ -30,7 +30,7 @@ Array = npt.NDArray[np.float64]
 SHIFT = {True: 20.0, False: 80.0}
 """gamma is the length of a segment over this; transport (K not symmetric) wants a smaller one than diffusion."""
 
-HORIZON = 10.0
+HORIZON = {True: 10.0, False: 4.0}
 """A segment reaches so many times as far as its first output, or as the time that has passed already."""
 
 LARGEST_BASIS = 90
@@ -44,7 +44,7 @@ LARGEST_CONDITION = 1e7
 
 
 def krylov(generator: Generator, start: PETSc.Vec, times: Sequence[float], settings: Settings) -> Iterator[State]:
-    """Carry a density through the output times, about a decade of time per factorisation.
+    """Carry a density through the output times, with a few factorisations per decade of time.
 
     Raises:
         SolverFailed: A factorisation failed, or a segment shrank to round-off of the time.
@@ -52,8 +52,8 @@ def krylov(generator: Generator, start: PETSc.Vec, times: Sequence[float], setti
     outputs, now, vector, step = set(times), 0.0, start, 0
     targets = list(times)
     while targets:
-        # after a time t the density varies on scales of about t, so one basis serves a decade
-        horizon = HORIZON * max(now, targets[0] - now) * (1 + 1e-12)
+        # after a time t the density varies on scales of about t, so one basis serves several times that
+        horizon = HORIZON[generator.reversible] * max(now, targets[0] - now) * (1 + 1e-12)
         segment = [time - now for time in targets if time <= horizon]
         basis = _Basis(generator, vector, segment[-1], settings)
         reached = basis.grow(segment)
