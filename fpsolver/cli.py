@@ -87,7 +87,7 @@ def _folders(cases: Sequence[Path], output: str | None) -> list[Path]:
     base = Path("results") if output is None else Path(output)
     folders = [base / case.name.removesuffix(".toml") for case in cases]
     if len(set(folders)) < len(folders):
-        raise BadUsage("two cases have the same file name and would share a results folder; run them one by one with -o")
+        raise BadUsage("two cases have the same file name and would share a folder; run them one by one with -o DIR")
     return folders
 
 

@@ -47,12 +47,12 @@ class Cells:
     def points(self, reference: Array) -> Array:
         """Physical points of reference points (q, d) in every local cell: (cells, q, d)."""
         shape = self.element.tabulate(0, reference)[0, :, :, 0]
-        return np.einsum("qa,cad->cqd", shape, self.nodes)
+        return np.asarray(np.einsum("qa,cad->cqd", shape, self.nodes))
 
     def points_in(self, cell: npt.NDArray[np.integer], reference: Array) -> Array:
         """Physical points (n, d) of one reference point (n, d) per listed cell (n,)."""
         shape = self.element.tabulate(0, reference)[0, :, :, 0]
-        return np.einsum("na,nad->nd", shape, self.nodes[cell])
+        return np.asarray(np.einsum("na,nad->nd", shape, self.nodes[cell]))
 
     def volumes(self, reference: Array) -> Array:
         """|det| of the cell maps at reference points (q, d): (cells, q)."""

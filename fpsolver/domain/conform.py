@@ -28,8 +28,11 @@ GUARDS = (0.5, 0.5, 0.35, 0.35, 0.25, 0.25)
 IMMOVABLE = 1e-6
 """A vertex that cannot move and is nearer to a set than this fraction of an edge counts as on it: no slivers."""
 
+BETWEEN = (0.25, 0.5, 0.75)
+"""Where edges are searched for narrow parts of a region, which do not show at their ends."""
+
 DEEP = 0.1
-"""A part of a region that shows only in the middle of an edge is resolved if it is wider than this, in edges."""
+"""Such a part is resolved if it is deeper than this fraction of the edge: less is the bend of a curved boundary."""
 
 
 def conform(triangulation: Triangulation, levels: Sequence[Level]) -> Triangulation:
@@ -43,6 +46,7 @@ def conform(triangulation: Triangulation, levels: Sequence[Level]) -> Triangulat
             if i and guard != GUARDS[i - 1]:
                 banned[:] = False
             t, banned = _snapped(t, levels[: k + 1], guard * worst, banned)
+        t = _resolved(t, level)
         for _ in range(20):
             t, separated = _separated(_split(t, levels[: k + 1]), level)
             if not separated:
@@ -73,25 +77,28 @@ def _labelled(t: Triangulation, level: Level) -> Triangulation:
 
 
 def _resolved(t: Triangulation, level: Level) -> Triangulation:
-    """Edges with both ends on one side and the middle on the other bisected: a disc within a cell, a narrow strip."""
+    """Edges with no end on the other side, but a point between, bisected there: a disc in a cell, a narrow strip."""
     for _ in range(3):
         edges = edges_of(t.cells)
-        side = t.sides[:, -1]
-        edges = edges[(side[edges[:, 0]] == side[edges[:, 1]]) & (side[edges[:, 0]] != 0)]
-        middle = t.points[edges].mean(axis=1)
-        value = evaluate(level, middle)
-        other = value * side[edges[:, 0]] < 0
-        edges, middle, value = edges[other], middle[other], value[other]
-        slope = np.linalg.norm(slopes(level, t, middle), axis=1)
-        length = t.lengths(t.points[edges[:, 0]] - t.points[edges[:, 1]])
-        deep = np.abs(value) > DEEP * length * slope
-        edges, middle, value, length = edges[deep], middle[deep], value[deep], length[deep]
-        if not len(edges):
+        side = t.sides[edges, -1].sum(axis=1)
+        edges, side = edges[side != 0], side[side != 0]
+        start, end = t.points[edges[:, 0]], t.points[edges[:, 1]]
+        value = np.array([side * evaluate(level, start + part * (end - start)) for part in BETWEEN])
+        deepest = value.argmin(axis=0)
+        value = value.min(axis=0, initial=0.0)
+        points = start + np.array(BETWEEN)[deepest, None] * (end - start)
+        slope = np.zeros(len(edges))
+        other = np.flatnonzero(value < 0)
+        slope[other] = np.linalg.norm(slopes(level, t, points[other]), axis=1)
+        length = t.lengths(end - start)
+        deep = (value < 0) & (-value > DEEP * length * slope)
+        if not deep.any():
             break
+        edges, points, length = edges[deep], points[deep], length[deep]
         sides = _new_sides(t, edges)
-        sides[:, -1] = np.sign(value)
+        sides[:, -1] = -np.sign(side[deep])
         chosen = t.independent(edges, -length)
-        t = t.bisected(edges[chosen], middle[chosen], sides[chosen])
+        t = t.bisected(edges[chosen], points[chosen], sides[chosen])
     return t
 
 
@@ -122,6 +129,10 @@ def _snapped(t: Triangulation, levels: Sequence[Level], guard: float, banned: Bo
             break
         if not move[place[i]].any():
             move[nearer[i]] = True
+    lonely = _lonely(t, vertices[move])
+    banned = banned.copy()
+    banned[vertices[move][lonely]] = True
+    move[np.flatnonzero(move)[lonely]] = False
     points = t.points.copy()
     points[vertices[move]] = target[move]
     length = np.zeros(len(t.points))
@@ -141,6 +152,17 @@ def _snapped(t: Triangulation, levels: Sequence[Level], guard: float, banned: Bo
     sides = t.sides.copy()
     sides[vertices[move & ~back[vertices]], -1] = 0
     return replace(t, points=points, sides=sides), banned | back
+
+
+def _lonely(t: Triangulation, vertices: Ints) -> Bools:
+    """Which of the vertices leave no neighbour on their side behind when they all go: a part of the region would vanish."""
+    side = t.sides[:, -1].copy()
+    side[vertices] = 0
+    corners = side[t.cells]
+    friends = np.zeros((2, len(t.points)), dtype=bool)
+    friends[0, t.cells[(corners < 0).any(axis=1)]] = True
+    friends[1, t.cells[(corners > 0).any(axis=1)]] = True
+    return ~friends[(t.sides[vertices, -1] > 0).astype(int), vertices]
 
 
 def _targets(t: Triangulation, levels: Sequence[Level], edges: Ints) -> tuple[Ints, Array, Array]:

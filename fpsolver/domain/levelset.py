@@ -40,7 +40,7 @@ def evaluate(level: Level, points: Array) -> Array:
         raise LevelUndefined(
             f"a region has no value at ({where}); write an expression that is defined on the whole domain"
         )
-    return np.nan_to_num(values, posinf=1e150, neginf=-1e150)
+    return np.asarray(np.nan_to_num(values, posinf=1e150, neginf=-1e150))
 
 
 def edge_roots(level: Level, start: Array, end: Array, side: Array) -> Array:

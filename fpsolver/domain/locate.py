@@ -27,13 +27,13 @@ def point_rules(domain: mesh.Mesh, cells: Cells, points: Sequence[Sequence[float
     if not len(points):
         return []
     wanted = np.asarray(points, dtype=float).reshape(len(points), cells.dimension)
-    cell, reference, distance = _nearest(domain, cells, wanted)
+    cell, reference, distance = locate(domain, cells, wanted)
     best = np.empty_like(distance)
     domain.comm.Allreduce(distance, best, MPI.MIN)
     owner = np.empty(len(wanted), dtype=np.int64)
     domain.comm.Allreduce(np.where(distance == best, domain.comm.rank, domain.comm.size), owner, MPI.MIN)
     rules: list[Rule | None] = []
-    for i, point in enumerate(wanted):
+    for i in range(len(wanted)):
         if best[i] > OUTSIDE:
             rules.append(None)
             continue
@@ -43,8 +43,11 @@ def point_rules(domain: mesh.Mesh, cells: Cells, points: Sequence[Sequence[float
     return rules
 
 
-def _nearest(domain: mesh.Mesh, cells: Cells, points: Array) -> tuple[npt.NDArray[np.int64], Array, Array]:
-    """This rank's best cell for each point, reference coordinates in it, and how far outside of it the point is."""
+def locate(domain: mesh.Mesh, cells: Cells, points: Array) -> tuple[npt.NDArray[np.int64], Array, Array]:
+    """This rank's best owned cell for each point (n, d), its reference coordinates there, and how far outside it is.
+
+    The distance is in barycentric coordinates, 0 inside and infinite for a point near none of the cells.
+    """
     best = np.full(len(points), np.inf)
     chosen = np.zeros(len(points), dtype=np.int64)
     reference = np.zeros_like(points)

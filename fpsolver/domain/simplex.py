@@ -32,7 +32,8 @@ def kuhn_cells(dimension: int, degree: int) -> tuple[Ints, Ints]:
     small = []
     for start in ordered:
         for order in itertools.permutations(range(dimension)):
-            path = [start, *(tuple(np.add(start, steps[list(order[: i + 1])].sum(0)).tolist()) for i in range(dimension))]
+            climbed = np.cumsum(steps[list(order)], axis=0)
+            path = [start, *(tuple(corner) for corner in (np.array(start) + climbed).tolist())]
             if all(corner in index for corner in path):
                 small.append([index[corner] for corner in path])
     y = np.array(ordered, dtype=np.int64)
@@ -57,7 +58,7 @@ def halves(simplices: Array) -> Array:
     """Each simplex (m, d + 1, d) cut into its 2^d children: (m 2^d, d + 1, d)."""
     steps, small = kuhn_cells(simplices.shape[2], 2)
     nodes = np.einsum("pa,mad->mpd", steps / 2.0, simplices)
-    return nodes[:, small].reshape(-1, *simplices.shape[1:])
+    return np.asarray(nodes[:, small].reshape(-1, *simplices.shape[1:]))
 
 
 def clip(simplices: Array, level: Array) -> tuple[Array, Ints]:
@@ -74,7 +75,7 @@ def clip(simplices: Array, level: Array) -> tuple[Array, Ints]:
     Returns:
         Simplices (n, d + 1, d), and for each the index of the one it was cut from, (n,).
     """
-    count, corners, dimension = simplices.shape
+    _, corners, dimension = simplices.shape
     order = np.argsort(level, axis=1, kind="stable")
     sorted_corners = np.take_along_axis(simplices, order[:, :, None], axis=1)
     g = np.take_along_axis(level, order, axis=1)

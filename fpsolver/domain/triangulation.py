@@ -29,7 +29,7 @@ class Triangulation:
         lower: Lower corner of the box, (d,).
         upper: Upper corner.
         spacing: Size of a background cell per direction, (d,): the unit in which lengths and shapes are measured.
-        sides: For each level function fitted so far the side of every vertex: -1, 0 (on its zero set) or 1, (n, levels).
+        sides: Side of each vertex for each level fitted so far: -1, 0 (on its zero set) or 1, (n, levels).
         locked: Vertices that must not move, (n,).
     """
 
@@ -48,7 +48,7 @@ class Triangulation:
 
     def walls(self, points: Array) -> Bools:
         """Which coordinates of points (n, d) are those of a face of the box, exactly; they must not change."""
-        return (points == self.lower) | (points == self.upper)
+        return np.asarray((points == self.lower) | (points == self.upper))
 
     def lengths(self, vectors: Array) -> Array:
         """Lengths of vectors (..., d) in background cells."""

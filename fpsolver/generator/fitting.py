@@ -126,9 +126,7 @@ class _Fit:
         free = PETSc.IS().createGeneral(
             np.delete(np.arange(residual.getSize(), dtype=PETSc.IntType), pin), comm=MPI.COMM_SELF
         )
-        factors = Factorization(
-            self._matrix.createSubMatrix(free, free), "weight", symmetric=False, count=self._count
-        )
+        factors = Factorization(self._matrix.createSubMatrix(free, free), "weight", symmetric=False, count=self._count)
         solution = factors.solve(residual.getSubVector(free), transposed=True)
         factors.destroy()
         return np.insert(solution.array_r, pin, 0.0)

@@ -47,7 +47,7 @@ class Quadrature:
     def measure(self) -> Array:
         """Weights with the volume of the owned cells, (owned cells, q)."""
         owned = self.cells.owned
-        return self.cells.volumes(self.reference)[:owned] * self.rule_weights
+        return np.asarray(self.cells.volumes(self.reference)[:owned] * self.rule_weights)
 
     @cached_property
     def basis(self) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -22,6 +23,7 @@ from fpsolver.generator.weight import Weight
 from fpsolver.model import Model
 from fpsolver.problems.observables import Moments
 from fpsolver.quantity import Quantity
+from fpsolver.state import FinalState
 
 Array = npt.NDArray[np.float64]
 
@@ -33,6 +35,10 @@ class Recorder(Protocol):
 
     def frame(self, time: float, lattice: Lattice, density: Array) -> None:
         """The projected density at the points of the lattice."""
+        ...
+
+    def state(self, state: FinalState) -> None:
+        """What the evolution ended with: this rank's nodes and values."""
         ...
 
     def row(self, time: float, step: int, moments: Moments, min_density: float) -> None:
@@ -52,6 +58,7 @@ class Setting:
         progress: Takes the finished share of a problem and a few words.
         heartbeat: Called often on all ranks; raises `Stopped` when the run should end.
         announce: Takes a line for the user.
+        earlier: From the results folder of a finished run to its case and the state that it ended with.
     """
 
     case: Case
@@ -61,6 +68,7 @@ class Setting:
     progress: Callable[[float, str], None]
     heartbeat: Callable[[], None]
     announce: Callable[[str], None]
+    earlier: Callable[[Path], tuple[Case, FinalState]]
 
     @cached_property
     def cells(self) -> Cells:

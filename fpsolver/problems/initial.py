@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +55,7 @@ def initial_density(
     coordinates: tuple[str, ...],
     regions: Mapping[str, Region],
     degree: int,
+    earlier: Callable[[Path], Callable[[Array], Array]],
 ) -> InitialDensity:
     """The initial density of a case on a mesh. Collective.
 
@@ -64,6 +66,7 @@ def initial_density(
         coordinates: Names of the coordinates, for expressions.
         regions: The case's regions, for a uniform density.
         degree: Degree of the quadrature.
+        earlier: From a results folder to the density that the run there ended with.
 
     Raises:
         BadUsage: The density has no mass on this mesh, or a point lies outside of it.
@@ -77,6 +80,10 @@ def initial_density(
         assert initial.region is not None
         rule = region_rule(cells, at_points(regions[initial.region].level, coordinates), degree)
         density = np.ones(len(rule.weights))
+    elif initial.kind == "file":
+        assert initial.file is not None
+        rule = resolved_rule(cells, lambda corners: np.zeros(len(corners), dtype=bool), degree)
+        density = earlier(initial.file)(rule.points)
     else:
         assert initial.expression is not None
         formula = at_points(initial.expression, coordinates)

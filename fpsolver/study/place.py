@@ -15,6 +15,7 @@ from fpsolver.errors import BadUsage, ExitCode
 from fpsolver.output.atomic import write_text
 from fpsolver.output.figures import FIGURES, draw
 from fpsolver.output.results import read_results, write_results
+from fpsolver.output.state import read_state
 from fpsolver.runtime import Console, RunFolder, RunLog, on_root
 
 
@@ -119,4 +120,6 @@ def _identity(case: Case) -> str:
     digest = hashlib.sha256(json.dumps(case.resolved, sort_keys=True, default=str).encode())
     if case.data is not None:
         digest.update(case.data.file.read_bytes())
+    if case.evolution is not None and case.evolution.initial.file is not None:
+        digest.update(repr(read_state(case.evolution.initial.file)).encode())
     return digest.hexdigest()

@@ -15,7 +15,10 @@ from fpsolver.model import Model
 from fpsolver.output.collective import on_root
 from fpsolver.output.curves import CurveWriter, covariance_column, evolution_columns, mean_column, region_column
 from fpsolver.output.frames import FORMATS, FrameWriter
+from fpsolver.output.state import NAME as STATE
+from fpsolver.output.state import write_state
 from fpsolver.problems.observables import Moments
+from fpsolver.state import FinalState
 
 Array = npt.NDArray[np.float64]
 
@@ -63,6 +66,10 @@ class Records:
             self._curves.write(row)
 
         on_root(self._comm, write, Path("curves.csv"))
+
+    def state(self, state: FinalState) -> None:
+        """Write ``final_state.npz``."""
+        write_state(self._comm, self._path(STATE), state)
 
     def close(self) -> None:
         """Give the files their final names."""

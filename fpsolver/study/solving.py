@@ -8,14 +8,16 @@ from pathlib import Path
 
 from mpi4py import MPI
 
-from fpsolver.case import Case
+from fpsolver.case import Case, load
 from fpsolver.certificate import certificate
 from fpsolver.domain.box import box_mesh
 from fpsolver.errors import ExitCode, Stopped
 from fpsolver.model import build
+from fpsolver.output.state import read_state
 from fpsolver.problems import PROBLEMS, Answer, Setting
 from fpsolver.quantity import Quantity
 from fpsolver.runtime import Console, StopFlag, Timing
+from fpsolver.state import FinalState
 from fpsolver.study.place import Place
 from fpsolver.study.records import Records
 from fpsolver.study.report import report
@@ -78,7 +80,7 @@ def _solve(case: Case, place: Place, comm: MPI.Comm) -> ExitCode:
             for name, problem in PROBLEMS.items():
                 if problem.wanted(case):
                     with timing.stage(name), console.progress(name) as progress:
-                        setting = Setting(case, domain, model, records, progress, heartbeat, console.say)
+                        setting = Setting(case, domain, model, records, progress, heartbeat, console.say, _earlier)
                         answers.append(problem.solve(setting))
         finally:
             records.close()
@@ -125,6 +127,11 @@ def _results(
             for i, point in enumerate(case.probes)
         ]
     return entries | {"certificate": verdict}
+
+
+def _earlier(folder: Path) -> tuple[Case, FinalState]:
+    """The case and the final state in the results folder of a finished run; read by every rank."""
+    return load(folder / "case.toml"), read_state(folder)
 
 
 def _merged(parts: Sequence[dict[str, Quantity]]) -> dict[str, Quantity]:

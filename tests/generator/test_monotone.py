@@ -274,6 +274,27 @@ def test_it_is_the_generator_of_the_ito_equation() -> None:
     assert errors[-1] < 1e-3
 
 
+@pytest.mark.parametrize("weight", [UNWEIGHTED, Weight(integrated_potential(MULTIPLICATIVE, -1.0, 1.0))])
+def test_variable_diffusion_is_averaged_along_the_edge_as_the_flux_asks(weight: Weight) -> None:
+    """rho_i g_ij = 1 / integral of 1/(D rho) over the edge, with D rho = 0.3 (0.01 + x^2)^(-5/3)."""
+    points, weights = np.polynomial.legendre.leggauss(30)
+
+    def conductance(left: Array, h: float) -> Array:
+        inside = left[:, None] + h * (points + 1) / 2
+        return 1.0 / ((0.01 + inside**2) ** (5 / 3) / 0.3 @ weights * (h / 2))
+
+    errors = []
+    for cells in (40, 80, 160):
+        generator, h = generator_of(MULTIPLICATIVE, 1.0, cells, weight), 2.0 / cells
+        x = nodes(generator)[:, 0]
+        inside = np.abs(x) < 1.0 - h / 2
+        exact = (conductance(x, h) + conductance(x - h, h)) * (0.01 + x**2) ** (8 / 3)
+        rates = generator.stiffness.getDiagonal().array_r / nodal(generator)
+        errors.append(largest(np.abs(rates / exact - 1)[inside]))
+    assert order(errors) > 4.5, errors
+    assert errors[-1] < 1e-6
+
+
 def test_multiplicative_noise_without_a_known_potential_has_the_right_stationary_density() -> None:
     """In one dimension only the integral of a/D by three Gauss points is approximate: order 6 at the nodes."""
     errors = []
@@ -310,7 +331,8 @@ def test_a_moving_gaussian_converges_at_second_order(weighted: bool) -> None:
     model = ornstein_uhlenbeck(d, 1)
     mean, variance = -np.exp(-time), d + (0.3**2 - d) * np.exp(-2 * time)
     for cells in (40, 80, 160):
-        generator = generator_of(model, 4.0, cells, weight_of(model, 20.0) if weighted else UNWEIGHTED)
+        generator = generator_of(model, 4.0, cells, weight_of(model, 40.0) if weighted else UNWEIGHTED)
+        assert generator.reversible is weighted
         x = nodes(generator)[:, 0]
         start = np.exp(-((x + 1) ** 2) / (2 * 0.3**2)) / nodal(generator)
         (state,) = PROPAGATORS["krylov"](generator, vector(generator, start), [time], Settings(1e-10))

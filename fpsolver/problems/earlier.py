@@ -1,0 +1,66 @@
+"""The density that an earlier run ended with, as a function of points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+from dolfinx import fem
+from mpi4py import MPI
+from scipy.spatial import cKDTree
+
+from fpsolver.case import Case
+from fpsolver.domain.box import box_mesh
+from fpsolver.domain.cells import Cells
+from fpsolver.domain.locate import OUTSIDE, locate
+from fpsolver.errors import BadUsage
+from fpsolver.generator.choice import reference_weight
+from fpsolver.generator.weight import Weight, no_potential
+from fpsolver.model import build
+from fpsolver.state import FinalState
+
+Array = npt.NDArray[np.float64]
+
+
+def earlier_density(case: Case, state: FinalState, comm: MPI.Comm) -> Callable[[Array], Array]:
+    """The density w h of a finished run, zero outside its domain. Collective.
+
+    Every rank holds the whole earlier mesh, the one place where it does. On the same mesh with the same weight the
+    later run starts from exactly the same h.
+
+    Args:
+        case: The case of the earlier run.
+        state: What it ended with.
+        comm: All ranks.
+
+    Raises:
+        BadUsage: The state does not belong to the case.
+    """
+    box = case.domain
+    domain = box_mesh(MPI.COMM_SELF, box.lower, box.upper, box.cells, box.diagonal)
+    space = fem.functionspace(domain, ("Lagrange", state.degree))
+    nodes = space.tabulate_dof_coordinates()[:, : case.dimension]
+    distance, index = cKDTree(state.points).query(nodes)
+    if len(state.points) != len(nodes) or distance.max() > 1e-8 * float(np.ptp(nodes, axis=0).max()):
+        raise BadUsage("evolution.initial.file: the final state there does not belong to the case.toml beside it")
+    h = state.values[index]
+    weight = _weight(case, state, comm)
+    cells = Cells.of(domain)
+    element = space.element.basix_element
+
+    def density(points: Array) -> Array:
+        cell, reference, outside = locate(domain, cells, points)
+        basis = element.tabulate(0, reference)[0, :, :, 0]
+        values = np.einsum("na,na->n", basis, h[space.dofmap.list[cell]])
+        return np.asarray(np.where(outside <= OUTSIDE, weight.density(points) * values, 0.0))
+
+    return density
+
+
+def _weight(case: Case, state: FinalState, comm: MPI.Comm) -> Weight:
+    if state.kind == "none":
+        return Weight(no_potential)
+    found = reference_weight(build(case), case.domain.lower, case.domain.upper, comm)
+    return replace(found, floor=state.floor, ceiling=state.ceiling)

@@ -1,0 +1,70 @@
+"""Exact solutions of the Fokker-Planck equation, independent of the program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+from numpy.polynomial import legendre
+from scipy.linalg import eigh, expm, solve_continuous_lyapunov
+
+Array = npt.NDArray[np.float64]
+Density = Callable[[float, Array], Array]
+
+
+def in_one_dimension(
+    potential: Callable[[Array], Array],
+    slope: Callable[[Array], Array],
+    d: float,
+    ends: tuple[float, float],
+    start: tuple[float, float],
+    modes: int = 120,
+) -> Density:
+    """rho(t, x) of drift -V' and noise d between reflecting ends, from a Gaussian (mean, std).
+
+    Spectral: rho = exp(-V/2d) g turns the equation into dg/dt = -A g with A symmetric, here on Legendre polynomials.
+    """
+    lower, upper = ends
+    nodes, weights = legendre.leggauss(400)
+    x, w = lower + (upper - lower) * (nodes + 1) / 2, weights * (upper - lower) / 2
+    norm = np.sqrt((2 * np.arange(modes + 1) + 1) / (upper - lower))
+    basis = legendre.legvander(nodes, modes) * norm
+    derivatives = legendre.legder(np.eye(modes + 1), axis=0)
+    slopes = legendre.legvander(nodes, modes - 1) @ derivatives * norm * 2 / (upper - lower)
+    twisted = slopes + slope(x)[:, None] / (2 * d) * basis
+    rates, vectors = eigh(d * (twisted.T * w) @ twisted)
+    rho = np.exp(-((x - start[0]) ** 2) / (2 * start[1] ** 2))
+    rho /= w @ rho
+    first = vectors.T @ (basis.T @ (w * rho * np.exp(potential(x) / (2 * d))))
+
+    def density(time: float, points: Array) -> Array:
+        there = legendre.legvander(2 * (points - lower) / (upper - lower) - 1, modes) * norm
+        decayed = vectors @ (np.exp(-time * np.maximum(rates, 0.0)) * first)
+        return np.exp(-potential(points) / (2 * d)) * (there @ decayed)
+
+    return density
+
+
+def double_well(d: float, start: float = -1.0, std: float = 0.1, modes: int = 120) -> Density:
+    """rho(t, points) for f = (x^2 - 1)^2 / 4 + 2 y^2 on [-2, 2] x [-1.5, 1.5], from a Gaussian at (start, 0)."""
+    x = in_one_dimension(lambda x: (x * x - 1) ** 2 / 4, lambda x: x**3 - x, d, (-2.0, 2.0), (start, std), modes)
+    y = in_one_dimension(lambda y: 2 * y * y, lambda y: 4 * y, d, (-1.5, 1.5), (0.0, std), modes)
+    return lambda time, points: x(time, points[:, 0]) * y(time, points[:, 1])
+
+
+def linear_moments(
+    drift: npt.ArrayLike, diffusion: npt.ArrayLike, mean: npt.ArrayLike, covariance: npt.ArrayLike, time: float
+) -> tuple[Array, Array]:
+    """Mean and covariance of dX = -A X dt + sqrt(2 D) dW: e^{-At} m and e^{-At} (C - S) e^{-A't} + S, AS + SA' = 2D."""
+    a = np.asarray(drift, dtype=float)
+    stationary = solve_continuous_lyapunov(a, 2 * np.asarray(diffusion, dtype=float))
+    flow = expm(-time * a)
+    return flow @ np.asarray(mean), flow @ (np.asarray(covariance) - stationary) @ flow.T + stationary
+
+
+def gaussian(mean: npt.ArrayLike, covariance: npt.ArrayLike) -> Callable[[Array], Array]:
+    """The normal density at points (n, d)."""
+    m, c = np.atleast_1d(np.asarray(mean, dtype=float)), np.atleast_2d(np.asarray(covariance, dtype=float))
+    inverse, scale = np.linalg.inv(c), 1.0 / np.sqrt(np.linalg.det(2 * np.pi * c))
+    return lambda p: scale * np.exp(-0.5 * np.einsum("ni,ij,nj->n", p - m, inverse, p - m))
