@@ -85,10 +85,12 @@ class Factorization:
         if transposed in self._unchecked:
             self._unchecked.discard(transposed)
             error = backward_error(self._matrix, solution, rhs, transposed=transposed)
-            while error > REFINE_ABOVE and self._refinements < MOST_REFINEMENTS:
-                self._refinements += 1
+            refinements = 0
+            while error > REFINE_ABOVE and refinements < MOST_REFINEMENTS:
+                refinements += 1
                 self._refine(solution, rhs, transposed)
                 error = backward_error(self._matrix, solution, rhs, transposed=transposed)
+            self._refinements = max(self._refinements, refinements)
             self.count.backward_error = max(self.count.backward_error, error)
         else:
             for _ in range(self._refinements):

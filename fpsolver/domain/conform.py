@@ -155,7 +155,7 @@ def _snapped(t: Triangulation, levels: Sequence[Level], guard: float, banned: Bo
 
 
 def _lonely(t: Triangulation, vertices: Ints) -> Bools:
-    """Which of the vertices leave no neighbour on their side behind when they all go: a part of the region would vanish."""
+    """Which vertices leave no neighbour on their side behind when all of them go: a part of a region would vanish."""
     side = t.sides[:, -1].copy()
     side[vertices] = 0
     corners = side[t.cells]

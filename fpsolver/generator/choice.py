@@ -11,7 +11,7 @@ from mpi4py import MPI
 
 from fpsolver.generator.fitting import fitted_potential
 from fpsolver.generator.integrated import integrated_potential
-from fpsolver.generator.weight import CEILING, Weight, bend, no_potential
+from fpsolver.generator.weight import CEILING, Weight, bend, grounded, no_potential
 from fpsolver.model.coefficients import Model
 
 Array = npt.NDArray[np.float64]
@@ -23,7 +23,7 @@ HIGHEST = {"given": 25.0, "fitted": 16.0}
 """Ceilings for an evolution with transport, which is not dissipative in the far tails of a weight that is bent or not
 quite stationary: a higher one costs several times more Krylov vectors."""
 
-CONTRAST = 10.0
+CONTRAST = 6.0
 """Largest log of 1 + chi^2 between initial data and weight, in nats."""
 
 
@@ -44,29 +44,41 @@ def reference_weight(model: Model, lower: Sequence[float], upper: Sequence[float
     return Weight(fitted_potential(model, lower, upper, comm), kind="fitted")
 
 
-def weight_for(
-    weight: Weight,
-    domain: tuple[Array, Array],
-    data: tuple[Array, Array, Array],
-    comm: MPI.Comm,
-) -> Weight:
-    """The weight with the highest ceiling at which initial data and weight stay comparable; w = 1 if there is none.
+class Comparison:
+    """How far densities reach beyond weights of several ceilings.
 
-    Densities are resolved in the norm of L2(1/w). Its square for the initial data, times the integral of w, is
-    1 + chi^2(rho_0, w); where the data reach far beyond w that is astronomic, and accuracy goes where no mass is.
+    Densities are resolved in the norm of L2(1/w). Its square for a density rho, times the integral of w, is
+    1 + chi^2(rho, w); where rho reaches far beyond w that is astronomic, and accuracy goes where no mass is.
 
     Args:
-        weight: With its floor set.
+        weight: The reference weight of the model.
         domain: Quadrature points (n, d) of this rank's cells and their weights (n,).
-        data: Points (m, d), weights (m,) and values (m,) of the initial density.
         comm: All ranks.
     """
-    everywhere = weight.potential(domain[0])[0] - weight.floor
-    there = weight.potential(data[0])[0] - weight.floor
-    for ceiling in (each for each in CEILINGS if each <= HIGHEST.get(weight.kind, CEILING)):
-        # sums in a fixed order of ceilings: all ranks take the same one
-        whole = float(domain[1] @ np.exp(-bend(everywhere, ceiling)[0]))
-        square = float(data[1] @ (data[2] ** 2 * np.exp(bend(there, ceiling)[0])))
-        if np.log(comm.allreduce(whole)) + np.log(comm.allreduce(square)) <= CONTRAST:
-            return replace(weight, ceiling=ceiling)
-    return Weight(no_potential)
+
+    def __init__(self, weight: Weight, domain: tuple[Array, Array], comm: MPI.Comm) -> None:
+        points, volumes = domain
+        self._comm = comm
+        self._weight = grounded(weight, points, comm)
+        exponent = self._weight.potential(points)[0] - self._weight.floor
+        highest = HIGHEST.get(weight.kind, CEILING)
+        self._masses = {
+            ceiling: float(comm.allreduce(volumes @ np.exp(-bend(exponent, ceiling)[0])))
+            for ceiling in CEILINGS
+            if ceiling <= highest and weight.kind != "none"
+        }
+
+    def best(self, points: Array, volumes: Array, density: Array) -> Weight:
+        """The weight of the highest ceiling that a density allows; w = 1 if none does. Collective.
+
+        Args:
+            points: Where the density is sampled on this rank, (m, d).
+            volumes: Quadrature weights, (m,).
+            density: rho there, (m,).
+        """
+        exponent = self._weight.potential(points)[0] - self._weight.floor
+        for ceiling, mass in self._masses.items():
+            square = self._comm.allreduce(float(volumes @ (density**2 * np.exp(bend(exponent, ceiling)[0]))))
+            if np.log(mass) + np.log(square) <= CONTRAST:
+                return replace(self._weight, ceiling=ceiling)
+        return Weight(no_potential)

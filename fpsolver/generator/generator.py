@@ -19,7 +19,7 @@ Constants are in the kernel of K, so mass is conserved; the forward problem is t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -32,7 +32,7 @@ from petsc4py import PETSc
 from fpsolver.domain.rules import Rule
 from fpsolver.generator.forms import Forms
 from fpsolver.generator.quadrature import Quadrature, owned_vector
-from fpsolver.generator.weight import Weight
+from fpsolver.generator.weight import Weight, grounded
 from fpsolver.model.coefficients import Coefficients, Model
 
 Array = npt.NDArray[np.float64]
@@ -111,6 +111,14 @@ class Generator:
         function.x.scatter_forward()
         return function
 
+    def density(self, vector: PETSc.Vec) -> Array:
+        """The density, not projected, at the quadrature points of the owned cells: (owned cells, q)."""
+        if self.nodal is None:
+            return self.quadrature.values(self.function(vector)) * self.weight_at_points
+        nodal = vector.duplicate()
+        nodal.pointwiseMult(vector, self.nodal)
+        return self.quadrature.values(self.function(nodal))
+
     def samples(self, vector: PETSc.Vec) -> tuple[Array, Array, Array]:
         """h, its mass weights and w where the density is sampled: the sum of h times the weights is the mass.
 
@@ -183,12 +191,6 @@ def weighted_generator(domain: mesh.Mesh, model: Model, degree: int, weight: Wei
     mass = fem_petsc.assemble_matrix(forms.mass())
     mass.assemble()
     return Generator(space, stiffness, mass, weight, quadrature, reversible)
-
-
-def grounded(weight: Weight, points: Array, comm: MPI.Comm) -> Weight:
-    """The weight with its floor at the smallest Psi over all ranks' points (n, d)."""
-    values, _ = weight.potential(points)
-    return replace(weight, floor=float(comm.allreduce(values.min(initial=np.inf), MPI.MIN)))
 
 
 def _remaining_drift(coefficients: Coefficients, slope: Array, comm: MPI.Comm) -> tuple[Array, bool]:

@@ -27,9 +27,9 @@ from mpi4py import MPI
 from petsc4py import PETSc
 
 from fpsolver.errors import BadUsage
-from fpsolver.generator.generator import REVERSIBLE, Generator, grounded
+from fpsolver.generator.generator import REVERSIBLE, Generator
 from fpsolver.generator.quadrature import Quadrature
-from fpsolver.generator.weight import Potential, Weight
+from fpsolver.generator.weight import Potential, Weight, grounded
 from fpsolver.model.coefficients import Model
 from fpsolver.runtime.ranks import agree
 

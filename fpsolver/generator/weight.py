@@ -8,10 +8,11 @@ among ranks.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from mpi4py import MPI
 from scipy import special
 
 Array = npt.NDArray[np.float64]
@@ -65,3 +66,9 @@ def bend(z: Array, ceiling: float) -> tuple[Array, Array]:
 def no_potential(points: Array) -> tuple[Array, Array]:
     """Psi = 0: the plain Galerkin form."""
     return np.zeros(len(points)), np.zeros_like(points)
+
+
+def grounded(weight: Weight, points: Array, comm: MPI.Comm) -> Weight:
+    """The weight with its floor at the smallest Psi over all ranks' points (n, d)."""
+    values, _ = weight.potential(points)
+    return replace(weight, floor=float(comm.allreduce(values.min(initial=np.inf), MPI.MIN)))

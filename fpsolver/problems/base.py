@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
+import basix
 import numpy as np
 import numpy.typing as npt
 from dolfinx import mesh
@@ -74,6 +75,15 @@ class Setting:
     def cells(self) -> Cells:
         """Geometry of the mesh."""
         return Cells.of(self.domain)
+
+    @cached_property
+    def quadrature_points(self) -> tuple[Array, Array]:
+        """Points (n, d) of the forms in this rank's cells and their weights (n,)."""
+        rule, weights = basix.make_quadrature(self.domain.basix_cell(), 2 * self.case.discretization.degree + 4)
+        reference = np.asarray(rule, dtype=float)
+        owned = self.cells.owned
+        points = self.cells.points(reference)[:owned].reshape(-1, self.cells.dimension)
+        return points, (self.cells.volumes(reference)[:owned] * weights).ravel()
 
     @cached_property
     def reference(self) -> Weight:

@@ -53,9 +53,17 @@ class Propagator(Protocol):
     """Yields a state at each of the ascending output times, and in between where the method takes steps."""
 
     def __call__(
-        self, generator: Generator, start: PETSc.Vec, times: Sequence[float], settings: Settings
+        self,
+        generator: Generator,
+        start: PETSc.Vec,
+        times: Sequence[float],
+        settings: Settings,
+        now: float = 0.0,
     ) -> Iterator[State]:
-        """Carry the density w h from time 0 through ``times``."""
+        """Carry the density w h from the time ``now`` through ``times``.
+
+        The density is taken to vary on the scale of ``now``: at time 0 it may be rough.
+        """
         ...
 
 

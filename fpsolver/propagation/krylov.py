@@ -43,13 +43,15 @@ LARGEST_CONDITION = 1e7
 """Of the eigenvectors of the projected matrix; beyond, its exponential is taken by scaling and squaring."""
 
 
-def krylov(generator: Generator, start: PETSc.Vec, times: Sequence[float], settings: Settings) -> Iterator[State]:
+def krylov(
+    generator: Generator, start: PETSc.Vec, times: Sequence[float], settings: Settings, now: float = 0.0
+) -> Iterator[State]:
     """Carry a density through the output times, with a few factorisations per decade of time.
 
     Raises:
         SolverFailed: A factorisation failed, or a segment shrank to round-off of the time.
     """
-    outputs, now, vector, step = set(times), 0.0, start, 0
+    outputs, vector, step = set(times), start, 0
     targets = list(times)
     while targets:
         # after a time t the density varies on scales of about t, so one basis serves several times that

@@ -44,15 +44,17 @@ GROW_BELOW = 0.03
 """Double the step where the estimate is this fraction of what is allowed: doubling raises it about 16 times."""
 
 
-def sdirk(generator: Generator, start: PETSc.Vec, times: Sequence[float], settings: Settings) -> Iterator[State]:
+def sdirk(
+    generator: Generator, start: PETSc.Vec, times: Sequence[float], settings: Settings, now: float = 0.0
+) -> Iterator[State]:
     """Carry a density through the output times, yielding every accepted step.
 
     Raises:
         SolverFailed: A factorisation failed, or the step shrank to round-off of the time.
     """
     stepper = _Stepper(generator, settings)
-    now, vector, accepted = 0.0, start, 0
-    step = times[0] * FIRST_STEP
+    vector, accepted = start, 0
+    step = (times[0] - now) * FIRST_STEP
     for target in times:
         span, done = target - now, 0.0  # done is a dyadic fraction of the span, exact in binary
         while done < 1.0:

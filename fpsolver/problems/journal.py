@@ -1,0 +1,173 @@
+"""Measures every state of an evolution on its way and remembers the worst of each check."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from petsc4py import PETSc
+
+from fpsolver.certificate import Check
+from fpsolver.domain.lattice import sublattice
+from fpsolver.domain.locate import point_rules
+from fpsolver.errors import BadUsage
+from fpsolver.generator.generator import Generator
+from fpsolver.generator.monotone import sign_defect
+from fpsolver.generator.projection import project
+from fpsolver.problems.base import Answer, Setting, quantity
+from fpsolver.problems.observables import Observables
+from fpsolver.propagation import Settings, State
+from fpsolver.state import FinalState
+
+Array = npt.NDArray[np.float64]
+
+MASS_DRIFT = 1e-11
+MOST_MOVED = 1e-2
+WARN_MOVED = 1e-3
+KERNEL_DEFECT = 1e-12
+BACKWARD_ERROR = 1e-10
+SIGN_DEFECT = 1e-13
+
+
+class Journal:
+    """Rows, frames, final answer and certificate of an evolution.
+
+    Args:
+        setting: The case and the outside world.
+        generator: What the first state refers to; `enter` tells of another one.
+    """
+
+    def __init__(self, setting: Setting, generator: Generator) -> None:
+        self._setting = setting
+        self._drift = self._moved = self._kernel = self._signs = 0.0
+        self._lowest = np.inf
+        self._steps = 0
+        self.enter(generator)
+
+    def enter(self, generator: Generator) -> None:
+        """From now on states are coefficients with respect to this generator. Collective."""
+        case = self._setting.case
+        self._generator = generator
+        self._observables = Observables(generator, case.coordinates, case.regions)
+        self._lattice, self._nodes = sublattice(generator.space)
+        self._weight = generator.weight.density(self._lattice.points[:, : case.dimension])
+        self._probes = self._probe_functionals()
+        self._kernel = max(self._kernel, generator.kernel_defect())
+        if generator.monotone:
+            self._signs = max(self._signs, sign_defect(generator))
+
+    def note(self, state: State, *, frame: bool) -> None:
+        """Record a state: a row of the curves, and a frame if asked for. Collective."""
+        projection = project(self._generator, state.vector)
+        self._moments = self._observables(state.vector)
+        self._shift, self._last = projection.shift, state
+        self._drift = max(self._drift, abs(self._moments.mass - 1.0))
+        self._lowest = min(self._lowest, projection.minimum)
+        if state.is_output:
+            self._moved = max(self._moved, projection.moved)
+        recorder = self._setting.recorder
+        recorder.row(state.time, self._steps, self._moments, projection.minimum)
+        self._steps += 1
+        if frame:
+            values = self._generator.function(state.vector).x.array[self._nodes]
+            recorder.frame(state.time, self._lattice, self._weight * np.maximum(values - self._shift, 0.0))
+
+    def keep(self) -> None:
+        """Leave the last state for a later run to start from. Collective."""
+        generator = self._generator
+        vector, kind = self._last.vector, generator.weight.kind
+        if generator.nodal is not None:  # its density is linear between the nodes: the plain form with w = 1
+            vector, kind = vector.copy(), "none"
+            vector.pointwiseMult(vector, generator.nodal)
+        size = vector.getLocalSize()
+        points = generator.space.tabulate_dof_coordinates()[:size, : self._setting.case.dimension]
+        weight = generator.weight
+        self._setting.recorder.state(
+            FinalState(
+                self._last.time, generator.degree, points, vector.array_r.copy(), kind, weight.floor, weight.ceiling
+            )
+        )
+
+    def answer(self, settings: Settings) -> Answer:
+        """The results at the end time, with everything that was checked on the way."""
+        moments = self._moments
+        results: dict[str, object] = {
+            "time": self._last.time,
+            "steps": self._steps - 1,  # the first row is the start
+            "rejected_steps": settings.rejected,
+            "solves": settings.count.solves,
+            "factorizations": settings.count.factorizations,
+            "mass": quantity(moments.mass),
+            "min_density": self._lowest,
+            "moved_mass": self._moved,
+            "time_error": settings.time_error,
+            "mean": [quantity(value) for value in moments.mean],
+            "covariance": [[quantity(value) for value in row] for row in moments.covariance],
+            "regions": {name: quantity(value) for name, value in moments.regions.items()},
+        }
+        probes = [{"density": quantity(value)} for value in self._probe_values()]
+        return Answer(
+            "evolution",
+            results,
+            self._generator,
+            self._checks(settings),
+            probes,
+            self._warnings(settings),
+            self._summary(),
+        )
+
+    def _summary(self) -> list[tuple[str, str]]:
+        moments = self._moments
+        deviations = np.sqrt(np.maximum(np.diag(moments.covariance), 0.0))
+        named = list(zip(self._setting.case.coordinates, moments.mean, deviations, strict=True))
+        return [
+            ("time", f"{self._last.time:.6g}"),
+            ("mass", f"{moments.mass:.12g}"),
+            *((f"mean of {name}", f"{mean:.8g}") for name, mean, _ in named),
+            *((f"standard deviation of {name}", f"{deviation:.8g}") for name, _, deviation in named),
+            *((f"mass in {name}", f"{value:.8g}") for name, value in moments.regions.items()),
+        ]
+
+    def _checks(self, settings: Settings) -> list[Check]:
+        # the monotone rates are positive by themselves; a time integration of high order is so up to its tolerance
+        most_moved = settings.tolerance if self._generator.monotone else MOST_MOVED
+        checks = [
+            Check("constants in the kernel of K, relative", self._kernel, KERNEL_DEFECT),
+            Check("evolution: mass drift", self._drift, MASS_DRIFT),
+            Check("evolution: smallest density", self._lowest, 0.0, at_least=True),
+            Check("evolution: mass moved by the projection at an output time", self._moved, most_moved),
+            Check("evolution: componentwise backward error of solves", settings.count.backward_error, BACKWARD_ERROR),
+        ]
+        if self._generator.monotone:
+            checks.append(Check("signs of the rates, relative", self._signs, SIGN_DEFECT))
+        return checks
+
+    def _warnings(self, settings: Settings) -> list[str]:
+        warnings = []
+        if self._moved > WARN_MOVED:
+            warnings.append(
+                f"the projection to positive densities moved {self._moved:.1e} of the mass: the mesh does not resolve "
+                "the density at some output time; use smaller cells (domain.cells), a wider initial density or later "
+                "output times"
+            )
+        if settings.time_error > settings.tolerance:
+            warnings.append(
+                f"the error in time is about {settings.time_error:.1e}, above evolution.tolerance "
+                f"{settings.tolerance:.1e}: round-off allows no more; smaller cells may help"
+            )
+        return warnings
+
+    def _probe_functionals(self) -> list[tuple[PETSc.Vec, float]]:
+        """For each probe the functional h -> h(x) and w(x)."""
+        points = self._setting.case.probes
+        found = []
+        for point, rule in zip(points, point_rules(self._setting.domain, self._setting.cells, points), strict=True):
+            if rule is None:
+                raise BadUsage(f"probe: the point {list(point)} lies outside the mesh; move it inside")
+            functional = self._generator.quadrature.functional_of_rule(rule, np.ones(len(rule.weights)))
+            found.append((functional, float(self._generator.weight.density(np.array([point]))[0])))
+        return found
+
+    def _probe_values(self) -> list[float]:
+        """The projected density at each probe."""
+        values = [float(functional.dot(self._last.vector)) for functional, _ in self._probes]
+        return [w * max(value - self._shift, 0.0) for value, (_, w) in zip(values, self._probes, strict=True)]
