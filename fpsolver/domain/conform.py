@@ -162,7 +162,7 @@ def _lonely(t: Triangulation, vertices: Ints) -> Bools:
     friends = np.zeros((2, len(t.points)), dtype=bool)
     friends[0, t.cells[(corners < 0).any(axis=1)]] = True
     friends[1, t.cells[(corners > 0).any(axis=1)]] = True
-    return ~friends[(t.sides[vertices, -1] > 0).astype(int), vertices]
+    return np.asarray(~friends[(t.sides[vertices, -1] > 0).astype(int), vertices])
 
 
 def _targets(t: Triangulation, levels: Sequence[Level], edges: Ints) -> tuple[Ints, Array, Array]:

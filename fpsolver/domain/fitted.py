@@ -144,7 +144,7 @@ def _distributed(comm: MPI.Intracomm, made: Triangulation | None, dimension: int
     cells = np.empty((0, dimension + 1), dtype=np.int64) if made is None else made.cells
     points = np.empty((0, dimension)) if made is None else made.points
     element: Any = basix.ufl.element("Lagrange", NAMES[dimension], 1, shape=(dimension,))
-    partitioner = mesh.create_cell_partitioner(mesh.GhostMode.shared_facet, 2)  # type: ignore[call-arg]
+    partitioner = mesh.create_cell_partitioner(mesh.GhostMode.shared_facet, 2)
     return mesh.create_mesh(comm, cells, element, points, partitioner)
 
 
@@ -155,12 +155,16 @@ def _bent(straight: mesh.Mesh[np.float64], shared: _Shared) -> mesh.Mesh[np.floa
     bent = fem.interpolate_geometry(straight, fem.coordinate_element(kind, 2))
     nodes = bent.geometry.dofmaps[0]
     dimension = straight.topology.dim
-    bent.geometry.x[nodes[:, : dimension + 1]] = straight.geometry.x[straight.geometry.dofmaps[0]]  # to the last digit
+    # the last digit of interpolated coordinates depends on the order of a cell's vertices, which differs over the ranks
+    corners = straight.geometry.x[straight.geometry.dofmaps[0]]
+    bent.geometry.x[nodes[:, : dimension + 1]] = corners
     keys = shared.bent.edges[:, 0] * shared.vertices + shared.bent.edges[:, 1]
     for i, local in enumerate(basix.topology(straight.basix_cell())[1]):
+        middle = nodes[:, dimension + 1 + i]
+        bent.geometry.x[middle] = (corners[:, local[0]] + corners[:, local[1]]) / 2
         ends = np.sort(vertices[:, local], axis=1)
         key = ends[:, 0] * shared.vertices + ends[:, 1]
         place = np.searchsorted(keys, key).clip(max=len(keys) - 1)
         hit = keys[place] == key
-        bent.geometry.x[nodes[hit, dimension + 1 + i], :dimension] = shared.bent.middles[place[hit]]
+        bent.geometry.x[middle[hit], :dimension] = shared.bent.middles[place[hit]]
     return bent

@@ -38,7 +38,7 @@ def test_clip_cuts_into_two_sides_of_the_right_volume_and_place(dimension: int) 
     """Catches a staircase with a path missing, doubled, or on the wrong side."""
     simplices = random_simplices(dimension)
     rng = np.random.default_rng(7)
-    normal, offset = rng.normal(size=dimension), 0.1
+    normal, offset = rng.uniform(0.5, 1.5, dimension), 0.1
     level = simplices @ normal - offset
     below, from_below = clip(simplices, level)
     above, from_above = clip(simplices, -level)

@@ -1,0 +1,109 @@
+"""The same problems from Python: a case in, answers and fields out, no files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from mpi4py import MPI
+
+from fpsolver.case import Case, load
+from fpsolver.certificate import certificate
+from fpsolver.domain.box import box_mesh
+from fpsolver.domain.lattice import Lattice
+from fpsolver.model import build
+from fpsolver.output.state import read_state
+from fpsolver.problems import PROBLEMS, Answer, Setting
+from fpsolver.problems.observables import Moments
+from fpsolver.state import FinalState
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The projected density at one time, on this rank's piece of the lattice."""
+
+    time: float
+    lattice: Lattice
+    density: Array
+
+
+@dataclass
+class Memory:
+    """A recorder that keeps what a run would write.
+
+    Attributes:
+        frames: Densities in time.
+        curves: (time, moments) in time.
+        final: What the evolution ended with, this rank's part.
+    """
+
+    frames: list[Frame] = field(default_factory=list)
+    curves: list[tuple[float, Moments]] = field(default_factory=list)
+    final: FinalState | None = None
+
+    def frame(self, time: float, lattice: Lattice, density: Array) -> None:
+        """Keep a frame."""
+        self.frames.append(Frame(time, lattice, density))
+
+    def row(self, time: float, step: int, moments: Moments, min_density: float) -> None:
+        """Keep a row of the curves."""
+        self.curves.append((time, moments))
+
+    def state(self, state: FinalState) -> None:
+        """Keep the last state."""
+        self.final = state
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Everything that a case asked for.
+
+    Attributes:
+        case: The case.
+        answers: By problem, with the generator that it was computed with.
+        certificate: As in ``results.json``.
+        record: Fields and curves.
+    """
+
+    case: Case
+    answers: Mapping[str, Answer]
+    certificate: Mapping[str, object]
+    record: Memory
+
+
+def solve(case: Case, comm: MPI.Comm = MPI.COMM_WORLD) -> Solution:
+    """Solve all that a case asks for. Collective.
+
+    Args:
+        case: From `fpsolver.load`.
+        comm: The ranks that work on it.
+
+    Raises:
+        SolverFailed: A solver failed.
+    """
+    box = case.domain
+    domain = box_mesh(comm, box.lower, box.upper, box.cells, box.diagonal)
+    memory = Memory()
+    setting = Setting(
+        case,
+        domain,
+        build(case),
+        memory,
+        progress=lambda share, text: None,
+        heartbeat=lambda: None,
+        announce=lambda text: None,
+        earlier=earlier_run,
+    )
+    answers = {name: problem.solve(setting) for name, problem in PROBLEMS.items() if problem.wanted(case)}
+    checks = [check for answer in answers.values() for check in answer.checks]
+    return Solution(case, answers, certificate(checks), memory)
+
+
+def earlier_run(folder: Path) -> tuple[Case, FinalState]:
+    """The case and the final state in the results folder of a finished run; read by every rank."""
+    return load(folder / "case.toml"), read_state(folder)
