@@ -7,9 +7,13 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fpsolver.errors import BadUsage, ExitCode, FpsolverError
-from fpsolver.runtime import is_root
+from fpsolver.runtime import StopFlag, is_root, start_mpi, tell
+
+if TYPE_CHECKING:
+    from fpsolver.case import Case
 
 
 @dataclass(frozen=True)
@@ -30,23 +34,39 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         return int(VERBS[args.verb].run(args))
     except FpsolverError as error:  # agreed by all ranks: one message, no traceback
-        if is_root():
-            print(error, file=sys.stderr, flush=True)
-        return int(error.exit_code)
+        return tell(error)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr, flush=True)
+        return 130
 
 
 def _run(args: argparse.Namespace) -> ExitCode:
     """Solve cases one after the other; the worst outcome is the exit code."""
+    with StopFlag() as stop:
+        prepared = stop.unless_asked(lambda: _prepared(args))
+        comm = start_mpi(args.petsc)
+        stop.end_if_asked(comm, "before the run began")
+        run_case = stop.unless_asked(_solver)
+        stop.end_if_asked(comm, "before the run began")
+        assert prepared is not None  # as nobody has asked
+        assert run_case is not None
+        outcomes = [run_case(case, folder, comm, fresh=args.fresh, stop=stop) for case, folder in prepared]
+    return max(outcomes)
+
+
+def _prepared(args: argparse.Namespace) -> list[tuple[Case, Path]]:
+    """The cases and where their results go."""
     from fpsolver.case import load_all
-    from fpsolver.runtime import start_mpi
 
     cases = load_all(args.cases, args.set)
-    folders = _folders([case.path for case in cases], args.output)
-    comm = start_mpi(args.petsc)
+    return list(zip(cases, _folders([case.path for case in cases], args.output), strict=True))
+
+
+def _solver() -> Callable[..., ExitCode]:
+    """`run_case`; its import takes about a second, most of it for DOLFINx."""
     from fpsolver.study.solving import run_case
 
-    outcomes = [run_case(case, folder, comm, fresh=args.fresh) for case, folder in zip(cases, folders, strict=True)]
-    return max(outcomes)
+    return run_case
 
 
 def _validate(args: argparse.Namespace) -> ExitCode:

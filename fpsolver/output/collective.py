@@ -1,17 +1,14 @@
-"""Work that one rank does for all, or all ranks do at once, failing together or not at all.
-
-A rank that raises alone leaves the others waiting for ever in their next collective call. Here the outcome is shared
-first; then every rank returns, or every rank raises an error of the same type and message.
-"""
+"""Files that one rank writes for all, or all write at once: all fail together, and the message names the file."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fpsolver.errors import FpsolverError
+from fpsolver.runtime import agree, ranks
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -21,7 +18,7 @@ class OutputFailed(FpsolverError):
     """A file of the results folder could not be written."""
 
 
-def on_root[T](comm: MPI.Comm, work: Callable[[], T], path: Path) -> T:
+def on_root[T](comm: MPI.Intracomm, work: Callable[[], T], path: Path) -> T:
     """Run ``work`` on rank 0 and share its result. Collective.
 
     Args:
@@ -33,42 +30,40 @@ def on_root[T](comm: MPI.Comm, work: Callable[[], T], path: Path) -> T:
         OutputFailed: On all ranks, when ``work`` raised an OSError (disk full, no permission).
         Exception: On all ranks, whatever else ``work`` raised.
     """
-    outcome: tuple[T | None, Exception | None] = (None, None)
-    if comm.rank == 0:
-        outcome = _attempt(work, path)
-    result, error = comm.bcast(outcome)
-    if error is not None:
-        raise error
-    return result  # type: ignore[no-any-return]  # what work returned on rank 0
+
+    def named() -> T:
+        with _naming(path):
+            return work()
+
+    return ranks.on_root(comm, named)
 
 
-def together(comm: MPI.Comm, work: Callable[[], object], path: Path) -> None:
-    """Run ``work`` on every rank; if any fails, all raise the error of the lowest failing rank. Collective."""
-    errors = [error for error in comm.allgather(_attempt(work, path)[1]) if error is not None]
-    if errors:
-        raise errors[0]
+def together(comm: MPI.Intracomm, work: Callable[[], object], path: Path) -> None:
+    """Run ``work`` on every rank; if any fails, all raise the error of the lowest failing rank. Collective.
+
+    Raises:
+        OutputFailed: As `on_root`.
+        Exception: As `on_root`.
+    """
+    failure: Exception | None = None
+    try:
+        with _naming(path):
+            work()
+    except Exception as error:
+        failure = error
+    agree(comm, failure)
 
 
-def gather_pieces[T](comm: MPI.Comm, piece: T) -> list[T]:
+def gather_pieces[T](comm: MPI.Intracomm, piece: T) -> list[T]:
     """The pieces of all ranks in rank order on rank 0, an empty list elsewhere. The one place where fields meet."""
     return comm.gather(piece) or []
 
 
-def _attempt[T](work: Callable[[], T], path: Path) -> tuple[T | None, Exception | None]:
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
     try:
-        return work(), None
+        yield
     except OSError as error:
         reason = error.strerror or str(error)
         remedy = "make room or choose another folder with -o, then give the same command again"
-        return None, OutputFailed(f"{path}: could not be written, {reason}; {remedy}")
-    except Exception as error:
-        return None, _portable(error)
-
-
-def _portable(error: Exception) -> Exception:
-    """The error itself if it survives the journey to the other ranks, else one that says the same."""
-    try:
-        copy.copy(error)  # goes through the same protocol as sending it
-    except Exception:
-        return FpsolverError(f"{type(error).__name__}: {error}")
-    return error
+        raise OutputFailed(f"{path}: could not be written, {reason}; {remedy}") from None

@@ -7,8 +7,10 @@ field. Growing files follow ``atomic``.
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fpsolver.errors import BadUsage
-from fpsolver.output import atomic
+from fpsolver.runtime import atomic
 
 Array = npt.NDArray[np.float64]
 
@@ -81,8 +83,7 @@ class CurveWriter:
             row = [row[name] for name in self._columns]
         if len(row) != len(self._columns):
             raise ValueError(f"{self._path.name}: {len(row)} values for {len(self._columns)} columns")
-        with open(atomic.part_of(self._path), "a", encoding="utf-8", newline="") as file:
-            file.write(_line([_number(value) for value in row]))  # opened per row: what is written is out of our hands
+        self._append(_line([_number(value) for value in row]).encode())
         self._rows += 1
         if atomic.copy_due(self._rows):
             atomic.publish_copy(self._path)
@@ -92,6 +93,18 @@ class CurveWriter:
         if not self._closed:
             atomic.publish(self._path)
             self._closed = True
+
+    def _append(self, line: bytes) -> None:
+        """Add the whole line or, where the disk is full, nothing of it."""
+        part = atomic.part_of(self._path)
+        with open(part, "ab", buffering=0) as file:  # opened per row: what is written is out of our hands
+            before = os.fstat(file.fileno()).st_size
+            try:
+                if file.write(line) < len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            except OSError:
+                file.truncate(before)
+                raise
 
     def _earlier(self, keep_until: float) -> list[str]:
         """Whole lines of the earlier table up to a value of the first column."""

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from fpsolver.output import pvd, vtkhdf
+from fpsolver.output import pvd, vtkhdf, vtu
 
 Array = npt.NDArray[np.float64]
 
@@ -37,14 +37,16 @@ class Format:
         series: ``series(comm, path, lattice, keep_until=None)`` starts a FrameWriter; with ``keep_until`` it continues
             an earlier series and keeps its frames up to that time.
         fields: ``fields(comm, path, lattice, fields)`` writes one static file.
+        templates: From the name of a file, without suffix, to templates of the numbered files beside it.
     """
 
     suffix: str
     series: Callable[..., FrameWriter]
     fields: Callable[..., None]
+    templates: Callable[[str], tuple[str, ...]]
 
 
 FORMATS: dict[str, Format] = {
-    "vtkhdf": Format(".vtkhdf", vtkhdf.VtkHdfSeries, vtkhdf.write_fields),
-    "pvd": Format(".pvd", pvd.PvdSeries, pvd.write_fields),
+    "vtkhdf": Format(".vtkhdf", vtkhdf.VtkHdfSeries, vtkhdf.write_fields, lambda _: ()),
+    "pvd": Format(".pvd", pvd.PvdSeries, pvd.write_fields, vtu.frame_templates),
 }

@@ -31,7 +31,7 @@ class PvdSeries:
 
     suffix = ".pvd"
 
-    def __init__(self, comm: MPI.Comm, path: Path, lattice: Lattice, keep_until: float | None = None) -> None:
+    def __init__(self, comm: MPI.Intracomm, path: Path, lattice: Lattice, keep_until: float | None = None) -> None:
         self._comm, self._path = comm, Path(path)
         self._piece = Piece.of(lattice)
         self._names: tuple[str, ...] | None = None
@@ -42,15 +42,10 @@ class PvdSeries:
         """Times written so far, those of a continued run included."""
         return tuple(time for time, _ in self._frames)
 
-    @property
-    def frames_folder(self) -> Path:
-        """Where the pieces are, beside the ``.pvd``."""
-        return self._path.with_name(self._path.stem + "_frames")
-
     def write(self, time: float, fields: Mapping[str, Array]) -> None:
         """Append a frame; the arguments and errors are those of ``VtkHdfSeries.write``. Collective."""
         number = 1 + max((vtu.frame_number(file) for _, file in self._frames), default=-1)
-        stem, folder = f"{number:06d}", self.frames_folder
+        stem, folder = f"{number:06d}", vtu.frames_folder(self._path)
 
         if not self._frames:
             on_root(self._comm, self._clear, self._path)
@@ -76,7 +71,7 @@ class PvdSeries:
         """Nothing is left to do: every frame was published when written."""
 
     def _start(self, keep_until: float | None) -> list[tuple[float, str]]:
-        self.frames_folder.mkdir(exist_ok=True)
+        vtu.frames_folder(self._path).mkdir(exist_ok=True)
         if keep_until is None or not self._path.exists():
             return []
         latest = keep_until + 1e-12 * abs(keep_until)
@@ -87,11 +82,11 @@ class PvdSeries:
     def _clear(self) -> None:
         """Remove an earlier series of this name, first the list and then what it listed; nothing else."""
         self._path.unlink(missing_ok=True)
-        for file in self.frames_folder.iterdir():
+        for file in vtu.frames_folder(self._path).iterdir():
             if vtu.is_frame_file(file.name):
                 file.unlink()
 
 
-def write_fields(comm: MPI.Comm, path: Path, lattice: Lattice, fields: Mapping[str, Array]) -> None:
+def write_fields(comm: MPI.Intracomm, path: Path, lattice: Lattice, fields: Mapping[str, Array]) -> None:
     """Write point fields without time, a PVD with one frame; otherwise as ``vtkhdf.write_fields``. Collective."""
     PvdSeries(comm, path, lattice).write(0.0, fields)

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from fpsolver.errors import BadUsage
-from fpsolver.output import atomic
 from fpsolver.quantity import Quantity
+from fpsolver.runtime import atomic
 
 FILE = "results.json"
 

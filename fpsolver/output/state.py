@@ -13,14 +13,14 @@ import numpy as np
 from mpi4py import MPI
 
 from fpsolver.errors import BadUsage
-from fpsolver.output import atomic
 from fpsolver.output.collective import gather_pieces, on_root
+from fpsolver.runtime import atomic
 from fpsolver.state import FinalState
 
 NAME = "final_state.npz"
 
 
-def write_state(comm: MPI.Comm, path: Path, state: FinalState) -> None:
+def write_state(comm: MPI.Intracomm, path: Path, state: FinalState) -> None:
     """Gather the owned nodes of all ranks and write them. Collective."""
     pieces = gather_pieces(comm, (state.points, state.values))
 

@@ -21,9 +21,9 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from fpsolver.output import atomic
 from fpsolver.output.collective import gather_pieces, on_root
 from fpsolver.output.pieces import CELL_TYPES, Piece, joined_fields
+from fpsolver.runtime import atomic
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -51,7 +51,7 @@ class VtkHdfSeries:
 
     suffix = ".vtkhdf"
 
-    def __init__(self, comm: MPI.Comm, path: Path, lattice: Lattice, keep_until: float | None = None) -> None:
+    def __init__(self, comm: MPI.Intracomm, path: Path, lattice: Lattice, keep_until: float | None = None) -> None:
         self._comm, self._path = comm, Path(path)
         self._closed = False
         pieces = gather_pieces(comm, Piece.of(lattice))
@@ -109,7 +109,7 @@ class VtkHdfSeries:
             self._closed = True
 
 
-def write_fields(comm: MPI.Comm, path: Path, lattice: Lattice, fields: Mapping[str, Array]) -> None:
+def write_fields(comm: MPI.Intracomm, path: Path, lattice: Lattice, fields: Mapping[str, Array]) -> None:
     """Write point fields without time to one VTKHDF file, atomically. Collective.
 
     Args:

@@ -11,14 +11,16 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 import numpy.typing as npt
 
-from fpsolver.output import atomic
 from fpsolver.output.pieces import CELL_TYPES, Piece
+from fpsolver.runtime import atomic
+from fpsolver.runtime.folder import matches
 
 Array = npt.NDArray[np.float64]
 
 _NAMES = {"f8": "Float64", "i8": "Int64", "u1": "UInt8"}
 _TYPES = {name: np.dtype(f"<{code}") for code, name in _NAMES.items()}
 _HEAD = 'version="1.0" byte_order="LittleEndian" header_type="UInt64"'
+_FRAMES, _FRAME, _PIECE = "_frames", "######.pvtu", "######_p#.vtu"
 _DATA = b'<AppendedData encoding="raw">\n_'
 
 
@@ -124,6 +126,16 @@ def read_collection(path: Path) -> list[tuple[float, str]]:
     return [(float(entry.attrib["timestep"]), entry.attrib["file"]) for entry in ET.parse(path).iter("DataSet")]
 
 
+def frame_templates(name: str) -> tuple[str, str]:
+    """Names of the frames of the series ``name`` and of the ranks' pieces of them, for `RunFolder.path`."""
+    return f"{name}{_FRAMES}/{_FRAME}", f"{name}{_FRAMES}/{_PIECE}"
+
+
+def frames_folder(path: Path) -> Path:
+    """Where the frames of a ``.pvd`` are."""
+    return path.with_name(path.stem + _FRAMES)
+
+
 def frame_number(file: str) -> int:
     """The number in a frame's file name, ``density_frames/000012.pvtu`` -> 12."""
     found = re.search(r"(\d+)\.pvtu$", file)
@@ -132,4 +144,4 @@ def frame_number(file: str) -> int:
 
 def is_frame_file(file: str) -> bool:
     """Whether a name is that of a frame or of one rank's piece of it."""
-    return re.fullmatch(r"\d{6}(\.pvtu|_p\d+\.vtu)", file) is not None
+    return matches(_FRAME, file) or matches(_PIECE, file)

@@ -39,6 +39,9 @@ CHECK_EVERY = 3
 STAGNATION = 1e-8
 """A full basis whose last changes were below this (L1 of the density) is accepted, and its error reported."""
 
+LARGEST_GROWTH = 300.0
+"""Bound for the exponent of a growing mode, which only a basis that has not converged has."""
+
 LARGEST_CONDITION = 1e7
 """Of the eigenvectors of the projected matrix; beyond, its exponential is taken by scaling and squaring."""
 
@@ -225,6 +228,8 @@ class _Basis:
         if np.linalg.cond(vectors) < LARGEST_CONDITION:
             z = elapsed * (1.0 / values - 1.0) / self._gamma
             small = np.abs(z) < 1e-12
+            # a basis that has not converged may have eigenvalues that grow without bound
+            z = np.maximum(z.real, -LARGEST_GROWTH) + 1j * z.imag
             phi = np.where(small, 1.0, -np.expm1(-z) / np.where(small, 1.0, z))
             weights = np.linalg.solve(vectors, np.eye(size)[0])
             return np.asarray((vectors @ (-(elapsed / (self._gamma * values)) * phi * weights)).real)

@@ -5,9 +5,10 @@ A leaf: imports nothing of the project but ``errors``, and no MPI before `start_
 
 from __future__ import annotations
 
-from fpsolver.runtime.folder import RunFolder, replacing
+from fpsolver.runtime import atomic
+from fpsolver.runtime.folder import RunFolder
 from fpsolver.runtime.log import Console, Progress, RunLog
-from fpsolver.runtime.ranks import agree, is_root, on_root, rank, size, start_mpi
+from fpsolver.runtime.ranks import agree, is_root, on_root, rank, size, start_mpi, tell
 from fpsolver.runtime.signals import StopFlag
 from fpsolver.runtime.timing import Timing
 
@@ -19,10 +20,11 @@ __all__ = [
     "StopFlag",
     "Timing",
     "agree",
+    "atomic",
     "is_root",
     "on_root",
     "rank",
-    "replacing",
     "size",
     "start_mpi",
+    "tell",
 ]

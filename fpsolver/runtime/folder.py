@@ -1,7 +1,12 @@
 """The results folder: which files are ours, and how far the run in it has come.
 
-A marker file lists all that we wrote. A folder that has contents but no marker belongs to somebody
-else and is never touched; in our own, only listed files are ever removed or replaced.
+A marker file lists all that we wrote, before it is written. A folder that has contents but no marker
+belongs to somebody else and is never touched; in our own, only listed files are ever removed or replaced:
+the files themselves, their growing parts and the temporaries of a write that was killed (see `atomic`).
+
+Files of a long series are listed by a template instead of one by one; n times ``#`` in it stand for a number
+of at least n digits. ``density_frames/######_p#.vtu`` means ``density_frames/000012_p3.vtu`` and the like.
+
 Rank 0 alone touches the disk: wrap calls in `ranks.on_root`.
 """
 
@@ -9,14 +14,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+import re
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Literal, Self
 
 from fpsolver.errors import BadUsage
-from fpsolver.runtime import lock
+from fpsolver.runtime import atomic, lock
 from fpsolver.runtime.lock import FolderLock
 
 MARKER = ".fpsolver"
@@ -38,6 +44,7 @@ class RunFolder:
         self._identity: str | None = None
         self._finished = False
         self._files: set[str] = set()
+        self._templates: set[str] = set()
         self._read_marker()
 
     @classmethod
@@ -91,27 +98,31 @@ class RunFolder:
         self._identity, self._finished = identity, True
         self._write_marker()
 
-    def path(self, name: str) -> Path:
+    def path(self, name: str, templates: Sequence[str] = ()) -> Path:
         """The path of our file ``name`` (``checkpoint/step.h5`` is possible), noted as ours before it is written.
 
-        Raises:
-            BadUsage: A file of this name is there and is not ours.
-        """
-        return self.paths([name])[0]
+        Args:
+            name: Of the file, relative to the folder.
+            templates: Of numbered files that will be written beside it, noted too.
 
-    def paths(self, names: Iterable[str]) -> list[Path]:
+        Raises:
+            BadUsage: A file of such a name is there and is not ours.
+        """
+        return self.paths([name], templates)[0]
+
+    def paths(self, names: Iterable[str], templates: Sequence[str] = ()) -> list[Path]:
         """`path` for many files at once, with one write of the marker."""
         chosen = [_checked(name) for name in names]
-        new = [name for name in dict.fromkeys(chosen) if name not in self._files]
-        for name in new:
-            target = self.root / name
-            if os.path.lexists(target):
-                raise BadUsage(
-                    f"{target} is there already and was not written by fpsolver; "
-                    f"move it away, or choose another folder with -o DIR"
-                )
-        if new:
-            self._files.update(new)
+        new_files = {name for name in chosen if name not in self._files}
+        new_templates = {_checked(template) for template in templates} - self._templates
+        for target in self._present(new_files, new_templates):
+            raise BadUsage(
+                f"{target} is there already and was not written by fpsolver; "
+                f"move it away, or choose another folder with -o DIR"
+            )
+        if new_files or new_templates:
+            self._files |= new_files
+            self._templates |= new_templates
             self._write_marker()
         for name in chosen:
             (self.root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -123,20 +134,17 @@ class RunFolder:
 
     def clear(self) -> None:
         """Remove the files we wrote, and folders that are empty thereafter; the status becomes ``empty``."""
-        for name in self.files():
-            target = self.root / name
-            if not target.parent.resolve().is_relative_to(self.root.resolve()):
-                continue  # the folder on the way has become a link to somewhere else
-            for each in (target, _partial(target)):
+        ours = self._files | self._templates
+        for target in self._present(self._files | {MARKER}, self._templates):
+            inside = target.parent.resolve().is_relative_to(self.root.resolve())  # no link to somewhere else
+            if inside and target != self.root / MARKER:
                 with suppress(FileNotFoundError, IsADirectoryError):
-                    each.unlink()
-        for name in sorted(
-            {str(parent) for file in self._files for parent in PurePosixPath(file).parents}, reverse=True
-        ):
+                    target.unlink()
+        for name in sorted({str(parent) for each in ours for parent in PurePosixPath(each).parents}, reverse=True):
             if name != ".":
                 with suppress(OSError):  # not empty: it holds somebody else's files
                     (self.root / name).rmdir()
-        self._files, self._identity, self._finished = set(), None, False
+        self._files, self._templates, self._identity, self._finished = set(), set(), None, False
         self._write_marker()
 
     def release(self) -> None:
@@ -150,6 +158,17 @@ class RunFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+    def _present(self, files: set[str], templates: set[str]) -> list[Path]:
+        """What is there of these files, their parts and their temporaries, in the order of their names."""
+        found = []
+        for folder in sorted({PurePosixPath(name).parent for name in files | templates}):
+            place = self.root / folder
+            for entry in sorted(os.listdir(place)) if place.is_dir() else ():
+                name = str(folder / atomic.final_name(entry))
+                if name in files or any(matches(template, name) for template in templates):
+                    found.append(place / entry)
+        return found
 
     def _read_marker(self) -> None:
         marker = self.root / MARKER
@@ -169,6 +188,7 @@ class RunFolder:
             self._identity = None if entry["identity"] is None else str(entry["identity"])
             self._finished = bool(entry["finished"])
             self._files = {_checked(str(name)) for name in entry["files"]}
+            self._templates = {_checked(str(name)) for name in entry.get("templates", ())}
         except (KeyError, TypeError, ValueError):
             raise BadUsage(_cannot_read(marker)) from None
 
@@ -179,29 +199,16 @@ class RunFolder:
             "identity": self._identity,
             "finished": self._finished,
             "files": self.files(),
+            "templates": sorted(self._templates),
         }
-        with replacing(self.root / MARKER) as part:
-            part.write_text(json.dumps(entry, indent=1) + "\n", encoding="utf-8")
+        atomic.write_text(self.root / MARKER, json.dumps(entry, indent=1) + "\n")
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Write to the path this yields; when the block ends well it becomes ``path`` at once, else it is removed.
-
-    A reader of ``path`` sees the former file or the whole new one, never half of it.
-    """
-    part = _partial(path)
-    try:
-        yield part
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-
-
-def _partial(path: Path) -> Path:
-    """The name keeps its ending, for writers that go by it."""
-    return path.with_name(f".part-{path.name}")
+def matches(template: str, name: str) -> bool:
+    """Whether a name is one of those that a template stands for."""
+    pieces = re.split("(#+)", template)  # every other one is a run of #
+    pattern = "".join(rf"\d{{{len(piece)},}}" if piece.startswith("#") else re.escape(piece) for piece in pieces)
+    return re.fullmatch(pattern, name, re.ASCII) is not None
 
 
 def _checked(name: str) -> str:
@@ -218,11 +225,11 @@ def _check_owner(path: Path) -> None:
     if not path.is_dir():
         raise BadUsage(f"{path} is a file, not a folder; choose another folder with -o DIR")
     # Left alone by a run that was killed between locking the folder and marking it.
-    beginnings = {lock.NAME, _partial(path / MARKER).name}
     contents = {entry.name for entry in path.iterdir()}
-    if MARKER not in contents and contents - beginnings:
+    others = {name for name in contents if name != lock.NAME and atomic.final_name(name) != MARKER}
+    if MARKER not in contents and others:
         raise BadUsage(
-            f"{path} holds files that fpsolver did not write (such as {min(contents - beginnings)}), so it is left "
+            f"{path} holds files that fpsolver did not write (such as {min(others)}), so it is left "
             f"alone; choose another folder with -o DIR, or an empty one"
         )
 

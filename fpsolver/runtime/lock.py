@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -76,7 +75,7 @@ class FolderLock:
 
 def _this_process() -> _Owner:
     pid = os.getpid()
-    return _Owner(socket.gethostname(), pid, _start_of(pid), os.environ.get("SLURM_JOB_ID", ""))
+    return _Owner(os.uname().nodename, pid, _start_of(pid), os.environ.get("SLURM_JOB_ID", ""))
 
 
 def _start_of(pid: int) -> str:

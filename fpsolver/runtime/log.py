@@ -6,11 +6,12 @@ Only rank 0 speaks. Without a terminal there are no colours and no bar, but a li
 from __future__ import annotations
 
 import io
+import logging
 import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -32,12 +33,13 @@ _UNLIMITED = 100_000  # columns, where no terminal limits them
 class RunLog:
     """Appends lines with the time since its start to ``run.log``; each is on disk when `write` returns.
 
-    Made on rank 0 only. A run that is continued appends to the log of its first part.
+    Made on rank 0 only. A run that is continued appends to the log of its first part. A full disk costs
+    lines of the log, never the run.
     """
 
     def __init__(self, path: Path) -> None:
         self._start = time.monotonic()
-        self._file = path.open("a", encoding="utf-8")
+        self._file = path.open("ab", buffering=0)  # what a full disk has refused is not tried again at the end
         self.write(f"started {datetime.now().astimezone().isoformat(timespec='seconds')}")
 
     def write(self, text: str) -> None:
@@ -46,8 +48,9 @@ class RunLog:
             return
         stamp = f"{time.monotonic() - self._start:10.3f} s  "
         first, *others = text.splitlines() or [""]
-        self._file.write("\n".join([stamp + first, *(" " * len(stamp) + line for line in others)]) + "\n")
-        self._file.flush()
+        text = "\n".join([stamp + first, *(" " * len(stamp) + line for line in others)]) + "\n"
+        with suppress(OSError):
+            self._file.write(text.encode(errors="replace"))
 
     def close(self) -> None:
         """Close the file; later lines are dropped."""
@@ -130,6 +133,16 @@ class Console:
             self._log.write("\n".join(line.rstrip() for line in drawn.getvalue().splitlines() if line.strip()))
 
     @contextmanager
+    def hearing(self, logger: str) -> Iterator[None]:
+        """Warn of what the library code under the name ``logger`` logs as a warning while the block runs."""
+        handler = _Warnings(self)
+        logging.getLogger(logger).addHandler(handler)
+        try:
+            yield
+        finally:
+            logging.getLogger(logger).removeHandler(handler)
+
+    @contextmanager
     def progress(self, title: str) -> Iterator[Progress]:
         """Show how far a stage is: ``with console.progress("evolution") as progress: progress(0.3, "t = 30")``."""
         if not self._speaks:
@@ -154,8 +167,14 @@ class Console:
     def _rich(self) -> RichConsole:
         from rich.console import Console as RichConsole
 
+        class Steady(RichConsole):
+            """Leaves the cursor visible, so that a run that is killed leaves a terminal in order."""
+
+            def show_cursor(self, show: bool = True) -> bool:
+                return False
+
         terminal = self.is_terminal
-        return RichConsole(
+        return Steady(
             file=None if self._stream is sys.__stdout__ else self._stream,
             force_terminal=terminal,
             # The width of a real terminal is asked for anew each time, so that the window may be resized.
@@ -165,6 +184,15 @@ class Console:
             markup=False,
             emoji=False,
         )
+
+
+class _Warnings(logging.Handler):
+    def __init__(self, console: Console) -> None:
+        super().__init__(logging.WARNING)
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._console.warn(record.getMessage())
 
 
 class Progress:

@@ -34,6 +34,12 @@ _LAUNCHERS = (
 # An error that all ranks meet is told by rank 0, whose Abort then ends the others in their pause.
 _PAUSE_BEFORE_ABORT = 1.0
 
+# What is said right before Abort may be lost: the launcher ends its processes and reads no more from them.
+_PAUSE_AFTER_LAST_WORDS = 0.3
+
+# Ranks that have agreed to end need only unwind, which takes milliseconds.
+_PATIENCE = 5.0
+
 _world: Intracomm | None = None  # set once, by start_mpi
 
 
@@ -77,7 +83,7 @@ def start_mpi(petsc_options: Sequence[str] = ()) -> Intracomm:
     import petsc4py
 
     # Ours decide what Ctrl-C and TERM do; PETSc's handlers would abort without writing anything.
-    petsc4py.init([sys.argv[0] or "fpsolver", "-no_signal_handler", *petsc_options])
+    petsc4py.init(["fpsolver", "-no_signal_handler", *petsc_options])
     from petsc4py import PETSc  # noqa: F401
 
     _world = MPI.COMM_WORLD
@@ -89,14 +95,11 @@ def agree(comm: Intracomm, error: Exception | None) -> None:
     """Raise on all ranks if any rank has an error; collective.
 
     The error of the lowest rank that has one is raised everywhere, with its type. One that is not an
-    `FpsolverError` is turned into `SolverFailed` with the rank in its message.
+    `FpsolverError` is unforeseen; where it came from is added to it as a note.
     """
-    found = None
-    if error is not None:
-        if not isinstance(error, FpsolverError):
-            error = SolverFailed(f"rank {comm.rank} of {comm.size}: {_in_one_line(error)}")
-        found = _pack(error)
-    everywhere = comm.allgather(found)
+    if error is not None and not isinstance(error, FpsolverError):
+        error.add_note(_where(comm.rank, comm.size))
+    everywhere = comm.allgather(None if error is None else _pack(error))
     first = next((number for number, other in enumerate(everywhere) if other is not None), None)
     if first is None:
         return
@@ -123,6 +126,30 @@ def on_root[Result](comm: Intracomm, function: Callable[[], Result]) -> Result:
     if packed is not None:
         raise _unpack(packed)
     return comm.bcast(result, root=0)  # type: ignore[no-any-return]
+
+
+def tell(error: FpsolverError) -> int:
+    """Print an error that all ranks have raised together, once; returns the exit code.
+
+    A rank that finds itself alone with its error prints it and ends all: the others would wait for it for ever.
+    """
+    alone = _world is not None and _world.size > 1 and not _meet(_world)
+    if alone or is_root():
+        print(error, file=sys.stderr, flush=True)
+    if alone:
+        _end_all(int(error.exit_code))
+    return int(error.exit_code)
+
+
+def _meet(comm: Intracomm) -> bool:
+    """True once all ranks are here, False if some do not come soon."""
+    arrival = comm.Ibarrier()
+    deadline = time.monotonic() + _PATIENCE
+    while not arrival.Test():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 def _launched(environment: Mapping[str, str]) -> tuple[int, int]:
@@ -162,7 +189,7 @@ def _abort_all(kind: type[BaseException], error: BaseException, trace: Traceback
     elif isinstance(error, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
     else:
-        where = f" on rank {number} of {count}" if count > 1 else ""
+        where = _noted_where(error) or _where(number, count)
         print(
             f"fpsolver met an error that it did not foresee{where}: {_in_one_line(error)}{_place(trace)}\n"
             f"This is a mistake of the program, not yours; FPSOLVER_TRACEBACK=1 before the command shows more.",
@@ -171,11 +198,27 @@ def _abort_all(kind: type[BaseException], error: BaseException, trace: Traceback
     code = int(error.exit_code) if isinstance(error, FpsolverError) else int(ExitCode.SOLVER_FAILED)
     if isinstance(error, KeyboardInterrupt):
         code = 130
+    _end_all(code)
+    raise SystemExit(code)
+
+
+def _end_all(code: int) -> None:
+    """End all ranks of a run that has several."""
     sys.stdout.flush()
     sys.stderr.flush()
-    if count > 1 and _world is not None:
+    if _world is not None and _world.size > 1:
+        time.sleep(_PAUSE_AFTER_LAST_WORDS)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # MPI would add "Abort(3) on node 0 ..."; all has been said
         _world.Abort(code)
-    raise SystemExit(code)
+
+
+def _where(number: int, count: int) -> str:
+    return f" on rank {number} of {count}" if count > 1 else ""
+
+
+def _noted_where(error: BaseException) -> str:
+    """The rank that `agree` has noted, which need not be this one."""
+    return next((note for note in getattr(error, "__notes__", ()) if note.startswith(" on rank ")), "")
 
 
 def _in_one_line(error: BaseException) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,18 +12,18 @@ from typing import Self
 from mpi4py import MPI
 
 from fpsolver.case import Case, dump
-from fpsolver.errors import BadUsage, ExitCode
-from fpsolver.output.atomic import write_text
+from fpsolver.errors import BadUsage, ExitCode, FpsolverError
+from fpsolver.output.collective import on_root
 from fpsolver.output.figures import FIGURES, draw
-from fpsolver.output.results import read_results, write_results
+from fpsolver.output.results import FILE, read_results, write_results
 from fpsolver.output.state import read_state
-from fpsolver.runtime import Console, RunFolder, RunLog, on_root
+from fpsolver.runtime import Console, RunFolder, RunLog, StopFlag, atomic
 
 
 class Place:
     """A results folder, locked while the ``with`` block runs. All methods but `path` are collective."""
 
-    def __init__(self, comm: MPI.Comm, folder: Path) -> None:
+    def __init__(self, comm: MPI.Intracomm, folder: Path) -> None:
         self.folder = folder
         self._comm = comm
         self._owned: RunFolder | None = None  # on rank 0 only
@@ -37,7 +38,7 @@ class Place:
     ) -> None:
         if self._log is not None:
             if error is not None:
-                self._log.write(str(error))
+                self._log.write(str(error) if isinstance(error, FpsolverError) else repr(error))
             self._log.close()
         if self._owned is not None:
             self._owned.release()
@@ -62,47 +63,61 @@ class Place:
                 )
             self._owned.clear()  # what an unfinished run of the same case left
             self._owned.begin(self._identity)
-            write_text(self._owned.path("case.toml"), dump(case))
+            atomic.write_text(self._owned.path("case.toml"), dump(case))
             return True
 
-        return on_root(self._comm, claim)
+        return on_root(self._comm, claim, self.folder)
 
-    def path(self, name: str) -> Path:
-        """The path of a file of ours, noted as such before it is written; on rank 0 only."""
+    def path(self, name: str, templates: Sequence[str] = ()) -> Path:
+        """The path of a file of ours, noted as such before it is written (see `RunFolder.path`); on rank 0 only."""
         assert self._owned is not None
-        return self._owned.path(name)
+        return self._owned.path(name, templates)
 
     def open_log(self) -> RunLog | None:
         """``run.log``, on rank 0."""
-        if self._owned is not None:
+
+        def open_log() -> None:
             self._log = RunLog(self.path("run.log"))
+
+        on_root(self._comm, open_log, self.folder / "run.log")
         return self._log
 
     def write_results(self, results: dict[str, object]) -> None:
         """Write ``results.json``."""
 
         def write() -> None:
-            self.path("results.json")
+            self.path(FILE)
             write_results(self.folder, results)
 
-        on_root(self._comm, write)
+        on_root(self._comm, write, self.folder / FILE)
 
-    def draw(self, console: Console) -> None:
-        """Draw all figures that the run has data for; a figure that fails is a warning, not a lost run."""
+    def draw(self, console: Console, stop: StopFlag) -> bool:
+        """Draw all figures that the run has data for; a figure that fails is a warning, not a lost run.
 
-        def paint() -> None:
+        Returns:
+            False where a signal has cut it short.
+        """
+
+        def paint() -> bool:
             assert self._owned is not None
             self._owned.paths([f"{name}.png" for name in FIGURES])
             try:
-                draw(self.folder)
+                with console.hearing("fpsolver"):
+                    return stop.unless_asked(lambda: draw(self.folder)) is not None
             except Exception as error:  # a plotting library may raise anything; the numbers are safe by now
                 console.warn(f"figures: {type(error).__name__}: {error}; try again with fpsolver plot {self.folder}")
+                return True
 
-        on_root(self._comm, paint)
+        return on_root(self._comm, paint, self.folder)
 
     def finish(self) -> None:
         """Record that the run is complete."""
-        on_root(self._comm, lambda: self._owned.finish(self._identity) if self._owned is not None else None)
+
+        def finish() -> None:
+            assert self._owned is not None
+            self._owned.finish(self._identity)
+
+        on_root(self._comm, finish, self.folder)
 
     def earlier_verdict(self) -> ExitCode:
         """The exit code of the finished run that is in the folder."""
@@ -112,7 +127,7 @@ class Place:
             passed = isinstance(entry, dict) and entry.get("passed") is True
             return ExitCode.DONE if passed else ExitCode.CERTIFICATE_FAILED
 
-        return on_root(self._comm, verdict)
+        return on_root(self._comm, verdict, self.folder)
 
 
 def _identity(case: Case) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,23 +30,39 @@ class Records:
         comm: All ranks.
         case: The case, for names and format.
         model: For the static fields beside the first frame.
-        claim: Gives the path of a file of the results folder, noting it as ours; called on rank 0 only.
+        folder: The results folder, for messages.
+        claim: Gives the path of a file of the results folder, noting it and the templates of numbered files beside
+            it as ours; called on rank 0 only.
     """
 
-    def __init__(self, comm: MPI.Comm, case: Case, model: Model, claim: Callable[[str], Path]) -> None:
+    def __init__(
+        self,
+        comm: MPI.Intracomm,
+        case: Case,
+        model: Model,
+        folder: Path,
+        claim: Callable[[str, Sequence[str]], Path],
+    ) -> None:
         self._comm = comm
         self._case = case
         self._model = model
+        self._folder = folder
         self._claim = claim
         self._format = FORMATS[case.output.format]
         self._frames: FrameWriter | None = None
         self._curves: CurveWriter | None = None
         self._columns = evolution_columns(case.coordinates, list(case.regions))
+        self._time: float | None = None
+
+    @property
+    def time(self) -> float | None:
+        """Of the last row, None before the first."""
+        return self._time
 
     def frame(self, time: float, lattice: Lattice, density: Array) -> None:
         """Append a frame of the density; the first one also writes loss and diffusion on the same lattice."""
         if self._frames is None:
-            self._frames = self._format.series(self._comm, self._path(f"density{self._format.suffix}"), lattice)
+            self._frames = self._format.series(self._comm, self._fields_path("density"), lattice)
             self._static(lattice)
         self._frames.write(time, {"density": density})
 
@@ -62,10 +78,11 @@ class Records:
 
         def write() -> None:
             if self._curves is None:
-                self._curves = CurveWriter(self._claim("curves.csv"), self._columns)
+                self._curves = CurveWriter(self._claim("curves.csv", ()), self._columns)
             self._curves.write(row)
 
-        on_root(self._comm, write, Path("curves.csv"))
+        on_root(self._comm, write, self._folder / "curves.csv")
+        self._time = time
 
     def state(self, state: FinalState) -> None:
         """Write ``final_state.npz``."""
@@ -73,9 +90,14 @@ class Records:
 
     def close(self) -> None:
         """Give the files their final names."""
+
+        def close_curves() -> None:
+            if self._curves is not None:
+                self._curves.close()
+
         if self._frames is not None:
             self._frames.close()
-        on_root(self._comm, lambda: self._curves.close() if self._curves is not None else None, Path("curves.csv"))
+        on_root(self._comm, close_curves, self._folder / "curves.csv")
 
     def _static(self, lattice: Lattice) -> None:
         values = self._model(lattice.points[:, : lattice.dimension])
@@ -83,7 +105,10 @@ class Records:
             "loss": values.loss,
             "diffusion_trace": np.trace(values.diffusion, axis1=1, axis2=2),
         }
-        self._format.fields(self._comm, self._path(f"fields{self._format.suffix}"), lattice, fields)
+        self._format.fields(self._comm, self._fields_path("fields"), lattice, fields)
 
-    def _path(self, name: str) -> Path:
-        return on_root(self._comm, lambda: self._claim(name), Path(name))
+    def _fields_path(self, name: str) -> Path:
+        return self._path(f"{name}{self._format.suffix}", self._format.templates(name))
+
+    def _path(self, name: str, templates: Sequence[str] = ()) -> Path:
+        return on_root(self._comm, lambda: self._claim(name, templates), self._folder / name)

@@ -11,7 +11,7 @@ from mpi4py import MPI
 from fpsolver.case import Case, load
 from fpsolver.certificate import certificate
 from fpsolver.domain.box import box_mesh
-from fpsolver.errors import ExitCode, Stopped
+from fpsolver.errors import ExitCode, FpsolverError, Stopped
 from fpsolver.model import build
 from fpsolver.output.state import read_state
 from fpsolver.problems import PROBLEMS, Answer, Setting
@@ -25,7 +25,9 @@ from fpsolver.study.report import report
 PACKAGES = ("fpsolver", "fenics-dolfinx", "dolfinx-solver-real", "petsc4py", "slepc4py", "mpi4py", "numpy", "scipy")
 
 
-def run_case(case: Case, folder: Path, comm: MPI.Comm, *, fresh: bool = False) -> ExitCode:
+def run_case(
+    case: Case, folder: Path, comm: MPI.Intracomm, *, fresh: bool = False, stop: StopFlag | None = None
+) -> ExitCode:
     """Solve everything that a case asks for and leave the results in a folder. Collective.
 
     Args:
@@ -33,6 +35,7 @@ def run_case(case: Case, folder: Path, comm: MPI.Comm, *, fresh: bool = False) -
         folder: Results folder; made if need be.
         comm: All ranks.
         fresh: Discard earlier results of ours in that folder.
+        stop: Asked often whether to end; by default signals are left to the caller.
 
     Returns:
         DONE, or CERTIFICATE_FAILED where a check did not pass.
@@ -40,64 +43,75 @@ def run_case(case: Case, folder: Path, comm: MPI.Comm, *, fresh: bool = False) -
     Raises:
         BadUsage: The folder is not ours, in use, or holds results of another case.
         SolverFailed: A solver failed.
+        OutputFailed: A file could not be written.
         Stopped: A signal asked the run to end; the files that were written are whole.
     """
+    stop = stop or StopFlag()
+    stop.end_if_asked(comm, f"before {case.path} was begun")
     with Place(comm, folder) as place:
         if not place.claim(case, fresh=fresh):
             console = Console()
             console.say(f"{folder}: finished already and the case is unchanged; --fresh computes it again")
             return place.earlier_verdict()
-        return _solve(case, place, comm)
+        return _solve(case, place, comm, stop)
 
 
-def _solve(case: Case, place: Place, comm: MPI.Comm) -> ExitCode:
+def _solve(case: Case, place: Place, comm: MPI.Intracomm, stop: StopFlag) -> ExitCode:
     timing = Timing()
     console = Console(place.open_log())
-    with StopFlag() as stop:
-        with timing.stage("mesh"):
-            box = case.domain
-            domain = box_mesh(comm, box.lower, box.upper, box.cells, box.diagonal)
-        topology = domain.topology
-        mesh = {
-            "dimension": topology.dim,
-            "vertices": topology.index_map(0).size_global,
-            "cells": topology.index_map(topology.dim).size_global,
-        }
-        ranks = f"{comm.size} ranks" if comm.size > 1 else "1 rank"
-        console.say(f"{case.title}: {case.dimension}-D, {mesh['vertices']} vertices, {mesh['cells']} cells, {ranks}")
-        model = build(case)
-        records = Records(comm, case, model, place.path)
+    with timing.stage("mesh"):
+        box = case.domain
+        domain = box_mesh(comm, box.lower, box.upper, box.cells, box.diagonal)
+    topology = domain.topology
+    mesh = {
+        "dimension": topology.dim,
+        "vertices": topology.index_map(0).size_global,
+        "cells": topology.index_map(topology.dim).size_global,
+    }
+    ranks = f"{comm.size} ranks" if comm.size > 1 else "1 rank"
+    console.say(f"{case.title}: {case.dimension}-D, {mesh['vertices']} vertices, {mesh['cells']} cells, {ranks}")
+    model = build(case)
+    records = Records(comm, case, model, place.folder, place.path)
 
-        def heartbeat() -> None:
-            if stop.agreed(comm):
-                raise Stopped(
-                    f"stopped by {stop.reason}; frames and curves up to here are in {place.folder}, "
-                    "and the same command starts the run again"
-                )
+    def heartbeat() -> None:
+        if stop.agreed(comm):
+            raise Stopped(_how_far(stop, records, place.folder))
 
-        answers: list[Answer] = []
-        try:
-            for name, problem in PROBLEMS.items():
-                if problem.wanted(case):
-                    with timing.stage(name), console.progress(name) as progress:
-                        setting = Setting(case, domain, model, records, progress, heartbeat, console.say, _earlier)
-                        answers.append(problem.solve(setting))
-        finally:
-            records.close()
-        verdict = certificate([check for answer in answers for check in answer.checks])
+    answers: list[Answer] = []
 
-        def results() -> dict[str, object]:
-            return _results(case, mesh, answers, verdict) | {
-                "timing": timing.as_json(),
-                "ranks": comm.size,
-                "versions": _versions(),
-            }
+    def results(status: str, verdict: Mapping[str, object] | None = None) -> dict[str, object]:
+        judged = {} if verdict is None else {"certificate": verdict}
+        about = {"timing": timing.as_json(), "ranks": comm.size, "versions": _versions()}
+        return _results(case, status, mesh, answers) | judged | about
 
-        place.write_results(results())
-        if case.output.figures:
-            with timing.stage("figures"):
-                place.draw(console)
-            place.write_results(results())  # once more, with the time that the figures took
+    try:
+        for name, problem in PROBLEMS.items():
+            if problem.wanted(case):
+                heartbeat()
+                with timing.stage(name), console.progress(name) as progress:
+                    setting = Setting(case, domain, model, records, progress, heartbeat, console.say, _earlier)
+                    answers.append(problem.solve(setting))
+    except Stopped:
+        records.close()
+        place.write_results(results("stopped"))
+        raise
+    except FpsolverError:  # all ranks have it; after any other error they would not meet here
+        records.close()
+        raise
+    records.close()
+    verdict = certificate([check for answer in answers for check in answer.checks])
+    place.write_results(results("completed", verdict))
+    if case.output.figures:
+        with timing.stage("figures"):
+            drawn = place.draw(console, stop)
+        if not drawn:
+            place.finish()
+            raise Stopped(
+                f"stopped by {stop.reason} while figures were drawn; the results in {place.folder} are complete, and "
+                f"fpsolver plot {place.folder} draws the figures"
+            )
+        # once more, with the time that the figures took
+        place.write_results(results("completed", verdict))
     for answer in answers:
         for warning in answer.warnings:
             console.warn(warning)
@@ -106,11 +120,18 @@ def _solve(case: Case, place: Place, comm: MPI.Comm) -> ExitCode:
     return ExitCode.DONE if verdict["passed"] else ExitCode.CERTIFICATE_FAILED
 
 
-def _results(
-    case: Case, mesh: Mapping[str, int], answers: Sequence[Answer], verdict: Mapping[str, object]
-) -> dict[str, object]:
-    """``results.json`` without what differs from run to run."""
-    entries: dict[str, object] = {"schema": 1, "title": case.title, "status": "completed", "mesh": dict(mesh)}
+def _how_far(stop: StopFlag, records: Records, folder: Path) -> str:
+    if records.time is None:
+        return f"stopped by {stop.reason} before the first frame; the same command starts the run again"
+    return (
+        f"stopped by {stop.reason}; frames and curves up to t = {records.time:.6g} are in {folder}, "
+        "and the same command starts the run again"
+    )
+
+
+def _results(case: Case, status: str, mesh: Mapping[str, int], answers: Sequence[Answer]) -> dict[str, object]:
+    """``results.json`` without the verdict and what differs from run to run."""
+    entries: dict[str, object] = {"schema": 1, "title": case.title, "status": status, "mesh": dict(mesh)}
     if answers:
         generator = answers[0].generator
         entries["generator"] = {
@@ -121,12 +142,12 @@ def _results(
             "reversible": generator.reversible,
         }
     entries |= {answer.name: answer.results for answer in answers}
-    if case.probes:
+    if case.probes and answers:
         entries["probes"] = [
             {"point": list(point)} | _merged([answer.probes[i] for answer in answers if answer.probes])
             for i, point in enumerate(case.probes)
         ]
-    return entries | {"certificate": verdict}
+    return entries
 
 
 def _earlier(folder: Path) -> tuple[Case, FinalState]:

@@ -18,9 +18,10 @@ from vtkmodules.vtkCommonExecutionModel import vtkStreamingDemandDrivenPipeline
 from vtkmodules.vtkIOHDF import vtkHDFReader
 from vtkmodules.vtkIOXML import vtkXMLPUnstructuredGridReader
 
-from fpsolver.output import atomic, vtu
+from fpsolver.output import vtu
 from fpsolver.output.frames import FORMATS
 from fpsolver.output.reader import open_frames
+from fpsolver.runtime import RunFolder, atomic
 
 HERE = Path(__file__).parent
 TIMES = (0.0, 0.5, 1.0, 2.0)
@@ -165,6 +166,23 @@ def test_a_killed_run_leaves_frames_that_open_and_continue(tmp_path: Path, form:
     assert frames is not None
     assert len(frames.times) == 7
     assert sorted(file.name for file in tmp_path.iterdir() if "part" in file.name or "tmp" in file.name) == []
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_templates_cover_all_that_a_series_writes(tmp_path: Path, form: str) -> None:
+    """What is not noted would stay for ever, and be shown beside the frames of the next run."""
+    chosen, lattice = FORMATS[form], example.box(2)
+    with RunFolder.open(tmp_path) as results:
+        path = results.path(f"density{chosen.suffix}", chosen.templates("density"))
+        series = chosen.series(MPI.COMM_SELF, path, lattice)
+        for time in TIMES:
+            series.write(time, {"density": lattice.points[:, 0]})
+        path = results.path(f"fields{chosen.suffix}", chosen.templates("fields"))
+        chosen.fields(MPI.COMM_SELF, path, lattice, {"loss": lattice.points[:, 0]})
+        before = len(list(tmp_path.rglob("*")))
+        results.clear()  # with the series still growing
+        assert before > 2
+    assert [file.name for file in tmp_path.iterdir()] == [".fpsolver"]
 
 
 def test_a_torn_part_is_replaced_by_the_copy(tmp_path: Path) -> None:

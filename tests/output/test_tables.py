@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
@@ -16,12 +17,12 @@ import pytest
 from mpi4py import MPI
 
 from fpsolver.errors import BadUsage
-from fpsolver.output import atomic
-from fpsolver.output.collective import OutputFailed, together
+from fpsolver.output.collective import OutputFailed, on_root, together
 from fpsolver.output.curves import CurveWriter, evolution_columns, read_curves
 from fpsolver.output.frames import FORMATS
 from fpsolver.output.results import read_results, write_results
 from fpsolver.quantity import Quantity
+from fpsolver.runtime import atomic
 
 ROOT = Path(__file__).parents[2]
 
@@ -143,7 +144,7 @@ def _umask() -> int:
 KILLED = """
 import os, sys
 from pathlib import Path
-from fpsolver.output import atomic
+from fpsolver.runtime import atomic
 with atomic.replacing(Path(sys.argv[1])) as file:
     file.write(b"half")
     file.flush()
@@ -181,15 +182,29 @@ def test_a_full_disk_is_an_error_that_says_so(tmp_path: Path, form: str) -> None
     assert again.times == (0.0,)
 
 
-def test_errors_that_cannot_travel_are_told_in_words() -> None:
-    """An exception whose constructor takes other arguments cannot be sent to other ranks as it is."""
+def test_a_row_on_a_full_disk_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    """Half a row would make the table unreadable when the run ends."""
+    writer = CurveWriter(tmp_path / "curves.csv", ["time", "mass"])
+    writer.write([0, 1.0])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(
+            resource.RLIMIT_FSIZE, (atomic.part_of(tmp_path / "curves.csv").stat().st_size + 3, before[1])
+        )
+        with pytest.raises(OSError, match=r"No space left|File too large"):
+            writer.write([1, 1.0])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    writer.close()
+    np.testing.assert_array_equal(read_curves(tmp_path / "curves.csv")["time"], [0])
 
-    class Odd(Exception):
-        def __init__(self, first: str, second: str) -> None:
-            super().__init__(f"{first} {second}")
 
+def test_an_error_of_the_disk_names_the_file() -> None:
     def work() -> None:
-        raise Odd("quite", "odd")
+        raise PermissionError(errno.EACCES, "Permission denied")
 
-    with pytest.raises(Exception, match="Odd: quite odd"):
-        together(MPI.COMM_SELF, work, Path("file"))
+    for share in (together, on_root):
+        with pytest.raises(OutputFailed, match=r"^results/file: could not be written, Permission denied; make room"):
+            share(MPI.COMM_SELF, work, Path("results/file"))

@@ -14,7 +14,7 @@ import pytest
 from programs import Programs, clean_environment
 
 from fpsolver.errors import BadUsage, ExitCode
-from fpsolver.runtime import RunFolder, folder, lock, replacing
+from fpsolver.runtime import RunFolder, folder, lock
 
 
 def contents(root: Path) -> dict[str, bytes | None]:
@@ -69,13 +69,55 @@ def test_fresh_removes_what_we_wrote_and_nothing_else(tmp_path: Path) -> None:
     assert set(contents(tmp_path)) == {folder.MARKER, "notes.txt", "frames", "frames/mine.vtu"}
 
 
-def test_a_half_written_file_goes_with_fresh(tmp_path: Path) -> None:
+def test_what_a_killed_run_left_goes_with_fresh(tmp_path: Path) -> None:
+    """Growing parts and temporaries of atomic writes, of single files and of frames; nothing of the user's."""
+    templates = ("density_frames/######.pvtu", "density_frames/######_p#.vtu")
     with RunFolder.open(tmp_path) as results:
-        path = results.path("results.json")
-        path.with_name(".part-results.json").write_text("{")  # as a killed run leaves it
+        results.begin("abc")
+        results.path("curves.csv")
+        results.path("density.pvd", templates).write_text("ours")
+    ours = ["curves.csv", "curves.csv.part", ".curves.csv.ab_12xyz.tmp", ".curves.csv.part.abcd1234.tmp"]
+    ours += [f"density_frames/{name}" for name in ("000000.pvtu", "000012_p0.vtu", "000012_p13.vtu", "1000000.pvtu")]
+    ours += ["density_frames/.000012_p1.vtu.abcd1234.tmp", f".{folder.MARKER}.abcd1234.tmp"]
+    users = ["notes.txt", "notes.txt.part", ".notes.txt.abcd1234.tmp", ".curves.csv.swp", "curves.csv.bak"]
+    users += [
+        f"density_frames/{name}" for name in ("notes.txt", "12.pvtu", "000012.png", "000012_p.vtu", "a000012.pvtu")
+    ]
+    (tmp_path / "density_frames").mkdir(exist_ok=True)
+    for name in ours + users:
+        (tmp_path / name).write_text("something")
+    with RunFolder.open(tmp_path, fresh=True) as results:
+        assert results.files() == []
+    assert set(contents(tmp_path)) == {folder.MARKER, "density_frames", *users}
+
+
+def test_frames_of_a_user_are_not_taken_for_ours(tmp_path: Path) -> None:
+    """A template that is noted where such files are already would make them ours to remove."""
+    with RunFolder.open(tmp_path) as results:
+        (tmp_path / "density_frames").mkdir()
+        (tmp_path / "density_frames" / "000003.pvtu").write_text("the user's")
+        with pytest.raises(BadUsage, match=r"000003\.pvtu is there already"):
+            results.path("density.pvd", ["density_frames/######.pvtu"])
+        results.clear()
+    assert (tmp_path / "density_frames" / "000003.pvtu").exists()
+
+
+def test_folders_of_frames_go_when_they_are_empty(tmp_path: Path) -> None:
+    with RunFolder.open(tmp_path) as results:
+        results.path("density.pvd", ["density_frames/######.pvtu"])
+        (tmp_path / "density_frames").mkdir()
+        (tmp_path / "density_frames" / "000000.pvtu").write_text("ours")
     with RunFolder.open(tmp_path, fresh=True):
         pass
     assert set(contents(tmp_path)) == {folder.MARKER}
+
+
+def test_a_folder_whose_first_run_was_killed_at_once_is_ours(tmp_path: Path) -> None:
+    """Killed while the marker was written for the first time."""
+    (tmp_path / lock.NAME).write_text("")
+    (tmp_path / f".{folder.MARKER}.abcd1234.tmp").write_text("{")
+    with RunFolder.open(tmp_path) as results:
+        assert results.status == "empty"
 
 
 def test_a_user_s_file_in_our_folder_is_not_overwritten(tmp_path: Path) -> None:
@@ -106,14 +148,15 @@ def test_a_marker_that_was_edited_removes_nothing_outside(tmp_path: Path) -> Non
 
 def test_a_folder_that_became_a_link_is_not_followed(tmp_path: Path) -> None:
     with RunFolder.open(tmp_path / "r") as results:
-        results.path("checkpoint/step.h5")
+        results.path("checkpoint/step.h5", ["checkpoint/######.h5"])
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "step.h5").write_text("precious")
+    (tmp_path / "elsewhere" / "000001.h5").write_text("precious")
     (tmp_path / "r" / "checkpoint").rmdir()
     (tmp_path / "r" / "checkpoint").symlink_to(tmp_path / "elsewhere")
     with RunFolder.open(tmp_path / "r", fresh=True):
         pass
-    assert (tmp_path / "elsewhere" / "step.h5").exists()
+    assert set(contents(tmp_path / "elsewhere")) == {"step.h5", "000001.h5"}
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"schema": 1}', '{"schema": 2, "identity": null}'])
@@ -222,22 +265,3 @@ def test_two_starters_never_both_get_in(tmp_path: Path) -> None:
         output, _ = racer.communicate(timeout=60)
         assert racer.returncode == ExitCode.DONE
         assert int(output) > 0
-
-
-def test_replacing_shows_all_or_nothing(tmp_path: Path) -> None:
-    target = tmp_path / "results.json"
-    target.write_text("old")
-
-    def write_half() -> None:
-        with replacing(target) as part:
-            part.write_text("ha")
-            raise KeyError("no more")
-
-    with pytest.raises(KeyError):
-        write_half()
-    assert contents(tmp_path) == {"results.json": b"old"}
-    with replacing(target) as part:
-        part.write_text("new")
-        assert target.read_text() == "old"
-        assert part.suffix == ".json"
-    assert contents(tmp_path) == {"results.json": b"new"}

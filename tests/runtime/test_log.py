@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 from pathlib import Path
 
@@ -94,6 +95,29 @@ def test_a_terminal_gets_a_bar() -> None:
         progress(1.0, "t = 10")
     assert "━" in stream.getvalue()
     assert "evolution  t = 10" in stream.getvalue()
+
+
+def test_the_cursor_stays_for_a_run_that_is_killed() -> None:
+    stream = Terminal()
+    with Console(stream=stream, terminal_width=100).progress("evolution") as progress:
+        progress(0.5)
+    assert "\x1b[?25l" not in stream.getvalue()
+
+
+def test_what_libraries_log_is_a_warning_of_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with RunLog(tmp_path / "run.log") as run_log, Console(run_log).hearing("fpsolver"):
+        logging.getLogger("fpsolver.output.some").warning("drawn with %s", "matplotlib")
+        logging.getLogger("fpsolver.output.some").info("not worth a line")
+    logging.getLogger("fpsolver.output.some").warning("nobody listens")
+    assert capsys.readouterr().err.splitlines()[0] == "warning: drawn with matplotlib"
+    assert "warning: drawn with matplotlib" in (tmp_path / "run.log").read_text()
+    assert "nobody" not in (tmp_path / "run.log").read_text()
+
+
+def test_a_log_on_a_full_disk_does_not_end_the_run(capsys: pytest.CaptureFixture[str]) -> None:
+    with RunLog(Path("/dev/full")) as run_log:
+        Console(run_log).say("still here")
+    assert capsys.readouterr().out == "still here\n"
 
 
 def test_no_color_is_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:

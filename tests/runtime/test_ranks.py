@@ -71,10 +71,12 @@ def test_of_several_errors_the_lowest_rank_is_heard() -> None:
 
 
 @pytest.mark.parallel
-def test_a_foreign_error_is_told_with_its_rank() -> None:
+def test_a_foreign_error_keeps_its_type_and_its_rank() -> None:
     comm = start_mpi()
-    with pytest.raises(SolverFailed, match=f"rank 0 of {comm.size}: ValueError: first second"):
-        agree(comm, ValueError("first\nsecond") if comm.rank == 0 else None)
+    last = comm.size - 1
+    with pytest.raises(ValueError, match="first") as caught:
+        agree(comm, ValueError("first") if comm.rank == last else None)
+    assert caught.value.__notes__ == [f" on rank {last} of {comm.size}" if last else ""]
 
 
 @pytest.mark.parallel
@@ -129,10 +131,37 @@ def test_an_unforeseen_error_on_one_rank_ends_all_with_one_message(launch: Progr
     )
     done = launch(code, ranks=2)
     assert done.returncode == ExitCode.SOLVER_FAILED
-    assert done.stderr.count("did not foresee") == 1
+    assert len(done.stderr.splitlines()) == 2  # MPI adds nothing
     assert f"on rank {failing} of 2: KeyError: 'lost' (program.py:" in done.stderr
     assert "Traceback" not in done.stderr
     assert "never" not in done.stdout
+
+
+def test_an_unforeseen_error_that_was_shared_names_the_rank_it_came_from(launch: Programs) -> None:
+    code = PRELUDE + "c = start_mpi()\nagree(c, KeyError('lost') if c.rank == 1 else None)"
+    done = launch(code, ranks=3)
+    assert done.returncode == ExitCode.SOLVER_FAILED
+    assert done.stderr.count("did not foresee") == 1
+    assert "on rank 1 of 3: KeyError: 'lost'" in done.stderr
+
+
+TELL = """
+import sys, time
+from fpsolver.errors import SolverFailed
+from fpsolver.runtime import start_mpi, tell
+comm = start_mpi()
+if comm.rank in {ranks}:
+    sys.exit(tell(SolverFailed("no convergence")))
+comm.allreduce(1)
+"""
+
+
+@pytest.mark.parametrize("ranks", ["(0, 1)", "(0,)", "(1,)"])
+def test_an_error_is_told_once_even_by_a_rank_that_is_alone_with_it(launch: Programs, ranks: str) -> None:
+    """Catches a run that waits for ever in its end, or in a collective call, for a rank that has failed alone."""
+    done = launch(TELL.replace("{ranks}", ranks), ranks=2)
+    assert done.returncode == ExitCode.SOLVER_FAILED
+    assert done.stderr == "no convergence\n"
 
 
 def test_an_unforeseen_error_on_all_ranks_is_told_once(launch: Programs) -> None:

@@ -9,13 +9,14 @@ import time
 import pytest
 from programs import Programs
 
+from fpsolver.errors import Stopped
 from fpsolver.runtime import StopFlag, start_mpi
 
 LOOP = """
 import sys, time
 from fpsolver.runtime import StopFlag, start_mpi
-comm = start_mpi()
-with StopFlag() as stop:
+with StopFlag() as stop:  # before MPI, as the command does
+    comm = start_mpi()
     sys.stdout.write("ready\\n"); sys.stdout.flush()
     for step in range(400):
         time.sleep(0.05)
@@ -61,8 +62,62 @@ def test_a_second_interrupt_ends_at_once(launch: Programs) -> None:
     time.sleep(0.5)
     assert program.poll() is None
     program.send_signal(signal.SIGINT)
-    program.communicate(timeout=5)
+    output, _ = program.communicate(timeout=5)
     assert program.returncode == 130
+    assert output == "\nended by a second Ctrl-C; the same command starts the run again\n"
+
+
+BUSY = """
+from fpsolver.runtime import StopFlag
+with StopFlag():
+    print("ready", flush=True)
+    sum(range(10**10))  # a minute in C
+"""
+
+
+def test_a_second_interrupt_ends_a_long_call_into_a_library(launch: Programs) -> None:
+    """Python sees no signal there, and a factorization can take minutes."""
+    program = launch.start(BUSY)
+    assert program.stdout is not None
+    assert program.stdout.readline().strip() == "ready"
+    time.sleep(0.2)
+    program.send_signal(signal.SIGINT)
+    time.sleep(0.7)
+    assert program.poll() is None
+    program.send_signal(signal.SIGINT)
+    program.communicate(timeout=5)
+    assert program.returncode == -signal.SIGINT
+
+
+def test_work_of_one_rank_is_left_at_once() -> None:
+    reached = []
+
+    def work() -> str:
+        reached.append("begin")
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(1000):
+            time.sleep(0.01)
+        return "done"
+
+    with StopFlag() as stop:
+        assert stop.unless_asked(lambda: "done") == "done"
+        assert stop.unless_asked(work) is None
+        assert stop.reason == "SIGTERM"
+        assert stop.unless_asked(work) is None  # not even begun
+        os.kill(os.getpid(), signal.SIGTERM)  # elsewhere nothing is interrupted
+        time.sleep(0.01)
+    assert reached == ["begin"]
+
+
+@pytest.mark.parallel
+def test_asked_on_one_rank_all_end_with_the_same_words() -> None:
+    comm = start_mpi()
+    with StopFlag() as stop:
+        stop.end_if_asked(comm, "early")
+        if comm.rank == comm.size - 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(Stopped, match=r"^stopped by SIGTERM before it began; the same command starts it again$"):
+            stop.end_if_asked(comm, "before it began")
 
 
 @pytest.mark.parallel

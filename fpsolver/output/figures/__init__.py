@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fpsolver.errors import BadUsage
-from fpsolver.output import atomic
 from fpsolver.output.figures.density import density
 from fpsolver.output.figures.fields import fields
 from fpsolver.output.figures.folder import Run, load_run
 from fpsolver.output.figures.mean_path import mean_path
 from fpsolver.output.figures.regions import regions
 from fpsolver.output.figures.scene import density_3d
+from fpsolver.runtime import atomic
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

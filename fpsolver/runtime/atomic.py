@@ -14,11 +14,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+_PART = ".part"
 
 
 @contextlib.contextmanager
@@ -58,7 +61,13 @@ def write_text(path: Path, content: str) -> None:
 
 def part_of(path: Path) -> Path:
     """The name under which a growing file is written until it is complete."""
-    return path.with_name(path.name + ".part")
+    return path.with_name(path.name + _PART)
+
+
+def final_name(name: str) -> str:
+    """The final name of what a killed run may have left: ``.curves.csv.part.k3x_0a9b.tmp`` -> ``curves.csv``."""
+    temporary = re.fullmatch(r"\.(.+)\.[a-z0-9_]{8}\.tmp", name)
+    return (temporary[1] if temporary else name).removesuffix(_PART)
 
 
 def copy_due(steps: int) -> bool:

@@ -1,0 +1,183 @@
+"""The same case on one, two and three ranks: every physical quantity is the same number."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+LAUNCHER_VARIABLES = ("PMI", "MPI", "OMPI", "HYDRA", "SLURM")
+OUTPUT = "[output]\nfigures = false\n"
+
+CASES = {
+    "interval": """[domain]
+shape = "box"
+lower = [-3.0]
+upper = [3.0]
+cells = [40]
+[loss]
+expression = "x**2/2"
+[noise]
+diffusion = "0.3*(0.1 + x**2)"
+[regions]
+tail = "x**2 > 1"
+[evolution]
+initial = { uniform = "tail" }
+end_time = 2.0
+frames = 4
+[[probe]]
+point = [0.0]
+""",
+    "wells": """[domain]
+shape = "box"
+lower = [-2.0, -1.5]
+upper = [2.0, 1.5]
+cells = [14, 10]
+[loss]
+expression = "(x**2 - 1)**2/4 + 2*y**2"
+[noise]
+diffusion = 0.1
+[regions]
+right = "x > 0.03"
+disc = "x**2 + y**2 < 0.5"
+[evolution]
+initial = { gaussian = { mean = [-1.0, 0.0], std = 0.2 } }
+end_time = 3.0
+frames = 4
+[[probe]]
+point = [0.0, 0.0]
+""",
+    "spiral": """[domain]
+shape = "box"
+lower = [-3.0, -3.0]
+upper = [3.0, 3.0]
+cells = [12, 12]
+[drift]
+extra = ["-x-y", "x-0.5*y"]
+[noise]
+diffusion = [["0.3", "0"], ["0", "0.1"]]
+[regions]
+right = "x > 0"
+[evolution]
+initial = { point = [0.5, 0.0] }
+end_time = 2.0
+frames = 2
+[[probe]]
+point = [0.2, 0.1]
+""",
+    "samples": f"""[domain]
+shape = "box"
+lower = [-3.0, -3.0]
+upper = [3.0, 3.0]
+cells = [12, 12]
+coordinates = ["a", "b"]
+[loss]
+per_sample = "(target - b*tanh(a*feature))**2/2"
+[data]
+file = "{PROJECT}/data/iris.csv"
+columns = {{ feature = "petal_length", target = "petal_width" }}
+standardize = true
+[noise]
+learning_rate = 0.5
+batch_size = 1
+covariance = "samples"
+[regions]
+a_negative = "a < 0"
+[evolution]
+initial = {{ gaussian = {{ mean = [0.3, 0.6], std = 0.4 }} }}
+end_time = 2.0
+frames = 2
+""",
+    "three": """[domain]
+shape = "box"
+lower = [-2.0, -1.5, -1.5]
+upper = [2.0, 1.5, 1.5]
+cells = [6, 4, 4]
+[loss]
+expression = "(x**2 - 1)**2/4 + y**2 + z**2"
+[noise]
+diffusion = 0.2
+[regions]
+right = "x > 0.1"
+[evolution]
+initial = { gaussian = { mean = [-1.0, 0.0, 0.0], std = 0.4 } }
+end_time = 2.0
+frames = 2
+[[probe]]
+point = [0.1, 0.1, 0.0]
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, Any]]:
+    """results.json of all cases by number of ranks; three processes do all the work."""
+    folder = tmp_path_factory.mktemp("ranks")
+    for name, text in CASES.items():
+        (folder / f"{name}.toml").write_text(f'title = "{name}"\n{text}{OUTPUT}')
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(LAUNCHER_VARIABLES)}
+    environment = kept | {"PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"}
+    found = {}
+    for ranks in (1, 2, 3):
+        out = folder / str(ranks)
+        words = [sys.executable, "-m", "fpsolver", "run", *(f"{name}.toml" for name in CASES), "-o", str(out)]
+        launcher = [str(Path(sys.executable).with_name("mpiexec")), "-n", str(ranks)]
+        run = subprocess.run(
+            launcher + words, cwd=folder, env=environment, capture_output=True, text=True, timeout=240
+        )
+        assert run.returncode in (0, 4), run.stdout + run.stderr
+        found[ranks] = {name: json.loads((out / name / "results.json").read_text()) for name in CASES}
+    return found
+
+
+def quantities(entry: object, place: str = "") -> Iterator[tuple[str, float]]:
+    """Every {"value": ..} below an entry, with its place."""
+    if isinstance(entry, dict):
+        if "value" in entry and "error" in entry:
+            yield place, entry["value"]
+            return
+        for key, value in entry.items():
+            yield from quantities(value, f"{place}.{key}")
+    if isinstance(entry, list):
+        for i, value in enumerate(entry):
+            yield from quantities(value, f"{place}.{i}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(CASES))
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_every_physical_quantity_is_the_same_on_any_number_of_ranks(
+    results: dict[int, dict[str, Any]], name: str, ranks: int
+) -> None:
+    """To 1e-8 of its scale: one for masses and lengths of these boxes."""
+    one, many = results[1][name], results[ranks][name]
+    assert (one["ranks"], many["ranks"]) == (1, ranks)
+    assert one["mesh"] == many["mesh"]
+    assert one["generator"] == many["generator"]
+    expected, found = dict(quantities(one)), dict(quantities(many))
+    assert expected.keys() == found.keys()
+    assert len(found) >= 4
+    for place, value in found.items():
+        assert value == pytest.approx(expected[place], abs=1e-8), place
+
+
+@pytest.mark.slow
+def test_the_cases_are_of_the_kinds_that_they_stand_for(results: dict[int, dict[str, Any]]) -> None:
+    generators = {name: result["generator"] for name, result in results[1].items()}
+    assert generators["wells"]["reversible"]
+    assert generators["three"]["degree"] == 2
+    assert not generators["spiral"]["reversible"]
+    assert {name: entry["weight"] for name, entry in generators.items()} == {
+        "interval": "integrated",
+        "wells": "potential",
+        "spiral": "fitted",
+        "samples": "fitted",
+        "three": "potential",
+    }
