@@ -52,8 +52,6 @@ class Converter:
             return value
         return CONVERTERS[self.key.kind](self, value, path)
 
-    # -- messages ----------------------------------------------------------------------------------------------
-
     def wrong(self, value: object, path: Path, what: str | None = None) -> None:
         also = "".join(f' or "{choice}"' for choice in self.key.choices if self.key.kind is not Kind.TEXT)
         self.ledger.add(path, f"{shown(value)} is not {what or self.key.kind.value}{also}", self.advice())
@@ -62,8 +60,6 @@ class Converter:
         if self.key.example:
             return f"write {self.key.name} = {self.key.example}"
         return f"write {self.key.name} = {toml(self.key.default)}"
-
-    # -- single values -----------------------------------------------------------------------------------------
 
     def text(self, value: object, path: Path) -> str | None:
         choices = self.key.choices
@@ -190,8 +186,6 @@ class Converter:
             return None
         return existing(value, path, self.ledger, self.scope.folder, folder=self.key.section == "evolution.initial")
 
-    # -- lists -------------------------------------------------------------------------------------------------
-
     def sequence(self, value: object, path: Path, item: Callable[[object, Path], Any]) -> tuple[Any, ...] | None:
         """A list whose items are all right."""
         if not isinstance(value, list):
@@ -262,8 +256,6 @@ class Converter:
             return None if rows is None else ("matrix", rows)
         entries = self.per_coordinate(value, path, self.expression)
         return None if entries is None else ("diagonal", entries)
-
-    # -- tables ------------------------------------------------------------------------------------------------
 
     def table(self, value: object, path: Path) -> dict[str, Any] | None:
         if isinstance(value, dict):

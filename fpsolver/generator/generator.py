@@ -197,9 +197,13 @@ def _remaining_drift(coefficients: Coefficients, slope: Array, comm: MPI.Comm) -
     """c = a - D grad Psi at the points, and whether it is zero to round-off everywhere."""
     advection = coefficients.advection
     absorbed = np.einsum("nij,nj->ni", coefficients.diffusion, slope)
-    transport = advection - absorbed
+    reversible = is_absorbed(advection, absorbed, comm)
+    return (np.zeros_like(advection) if reversible else advection - absorbed), reversible
+
+
+def is_absorbed(advection: Array, absorbed: Array, comm: MPI.Comm) -> bool:
+    """Whether D grad Psi (n, d) is the whole of a (n, d) to round-off, at the points of all ranks."""
     size = np.abs(advection).max(axis=1) + np.abs(absorbed).max(axis=1)
     largest = comm.allreduce(size.max(initial=0.0), MPI.MAX)
-    local = np.abs(transport).max(axis=1) > REVERSIBLE * np.maximum(size, 1e-3 * largest)
-    reversible = not comm.allreduce(bool(local.any()), MPI.LOR)
-    return (np.zeros_like(transport) if reversible else transport), reversible
+    left = np.abs(advection - absorbed).max(axis=1) > REVERSIBLE * np.maximum(size, 1e-3 * largest)
+    return not comm.allreduce(bool(left.any()), MPI.LOR)

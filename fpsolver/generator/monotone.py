@@ -27,9 +27,9 @@ from mpi4py import MPI
 from petsc4py import PETSc
 
 from fpsolver.errors import BadUsage
-from fpsolver.generator.generator import REVERSIBLE, Generator
+from fpsolver.generator.generator import Generator, is_absorbed
 from fpsolver.generator.quadrature import Quadrature
-from fpsolver.generator.weight import Potential, Weight, grounded
+from fpsolver.generator.weight import Weight, grounded
 from fpsolver.model.coefficients import Model
 from fpsolver.runtime.ranks import agree
 
@@ -182,7 +182,7 @@ def _exponents(edges: _Edges, nodes: Array, model: Model, weight: Weight, comm: 
     diffusion = scalar.reshape(shape)
 
     candidates = [weight.potential] if model.potential is None else [weight.potential, model.potential]
-    known = next((psi for psi in candidates if _absorbs(psi, points, scalar, advection, comm)), None)
+    known = next((psi for psi in candidates if is_absorbed(advection, scalar[:, None] * psi(points)[1], comm)), None)
     if known is None:
         slope = np.einsum("nqd,nd->nq", advection.reshape(*shape, dimension), edges.span) / diffusion
         total, inside = slope @ _WEIGHTS, slope @ _INTEGRALS.T
@@ -258,15 +258,6 @@ def _diagonal(values: Array, like: PETSc.Mat) -> PETSc.Mat:
     matrix.setPreallocationCOO(rows, rows)
     matrix.setValuesCOO(values)
     return matrix
-
-
-def _absorbs(psi: Potential, points: Array, diffusion: Array, advection: Array, comm: MPI.Comm) -> bool:
-    """Whether a = D grad Psi at all ranks' points, to round-off."""
-    absorbed = diffusion[:, None] * psi(points)[1]
-    size = np.abs(advection).max(axis=1) + np.abs(absorbed).max(axis=1)
-    largest = comm.allreduce(size.max(initial=0.0), MPI.MAX)
-    left = np.abs(advection - absorbed).max(axis=1) > REVERSIBLE * np.maximum(size, 1e-3 * largest)
-    return not comm.allreduce(bool(left.any()), MPI.LOR)
 
 
 def _scalar(diffusion: Array, points: Array, comm: MPI.Comm) -> Array:

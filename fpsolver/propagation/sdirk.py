@@ -37,7 +37,7 @@ KEPT = 8
 FIRST_STEP = 2.0**-14
 """First step as a fraction of the first output time: the error estimate soon finds the right one."""
 
-SMALLEST_SHARE = 1e-3
+SMALLEST_SHARE = 0.1
 """A step may use the share of the tolerance that it has of the time so far, and at least this one."""
 
 GROW_BELOW = 0.03

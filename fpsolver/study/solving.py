@@ -8,16 +8,15 @@ from pathlib import Path
 
 from mpi4py import MPI
 
-from fpsolver.case import Case, load
+from fpsolver.case import Case
 from fpsolver.certificate import certificate
 from fpsolver.domain.box import box_mesh
 from fpsolver.errors import ExitCode, FpsolverError, Stopped
 from fpsolver.model import build
-from fpsolver.output.state import read_state
 from fpsolver.problems import PROBLEMS, Answer, Setting
 from fpsolver.quantity import Quantity
 from fpsolver.runtime import Console, StopFlag, Timing
-from fpsolver.state import FinalState
+from fpsolver.study.api import earlier_run
 from fpsolver.study.place import Place
 from fpsolver.study.records import Records
 from fpsolver.study.report import report
@@ -89,7 +88,7 @@ def _solve(case: Case, place: Place, comm: MPI.Intracomm, stop: StopFlag) -> Exi
             if problem.wanted(case):
                 heartbeat()
                 with timing.stage(name), console.progress(name) as progress:
-                    setting = Setting(case, domain, model, records, progress, heartbeat, console.say, _earlier)
+                    setting = Setting(case, domain, model, records, progress, heartbeat, console.say, earlier_run)
                     answers.append(problem.solve(setting))
     except Stopped:
         records.close()
@@ -148,11 +147,6 @@ def _results(case: Case, status: str, mesh: Mapping[str, int], answers: Sequence
             for i, point in enumerate(case.probes)
         ]
     return entries
-
-
-def _earlier(folder: Path) -> tuple[Case, FinalState]:
-    """The case and the final state in the results folder of a finished run; read by every rank."""
-    return load(folder / "case.toml"), read_state(folder)
 
 
 def _merged(parts: Sequence[dict[str, Quantity]]) -> dict[str, Quantity]:

@@ -62,7 +62,7 @@ def _panels(run: Run, frames: Frames) -> Figure:
         panel.set_visible(False)
     assert drawn is not None  # a run has at least one frame
     figure.colorbar(drawn, ax=panels.tolist(), label=style.density_label(run, norm), fraction=0.05)
-    notes = [f"{style.TIME.split(' (')[0]} = learning rate × iterations"]
+    notes = ["time t = learning rate × iterations"] if run.has_learning_rate else []
     notes += ["grey: level lines of the loss"] if run.field("loss") is not None else []
     notes += ["orange: mean so far, dot: now"] if run.mean() is not None else []
     figure.supxlabel("; ".join(notes), fontsize=9, color="0.3")
@@ -126,7 +126,9 @@ def _curves(run: Run, frames: Frames) -> Figure:
         right.margins(x=0)
     axes.margins(x=0)
     figure.legend(
-        loc="outside right center", title=style.TIME.replace(" (", "\n(").replace(" × ", "\n× "), frameon=False
+        loc="outside right center",
+        title=style.time_name(run).replace(" (", "\n(").replace(" × ", "\n× "),
+        frameon=False,
     )
     return figure
 

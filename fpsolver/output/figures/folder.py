@@ -30,6 +30,7 @@ class Run:
         fields: Static fields, None where there are none.
         curves: Columns of ``curves.csv``, empty where there are none.
         results: ``results.json``, empty where there is none yet.
+        has_learning_rate: The case is one of SGD, whose time is learning rate times iterations.
     """
 
     folder: Path
@@ -39,6 +40,7 @@ class Run:
     fields: Frames | None = None
     curves: Mapping[str, Array] = field(default_factory=dict)
     results: Mapping[str, object] = field(default_factory=dict)
+    has_learning_rate: bool = False
 
     @property
     def dimension(self) -> int:
@@ -131,4 +133,5 @@ def load_run(folder: Path) -> Run:
         fields=fields,
         curves=read_curves(folder / "curves.csv") if (folder / "curves.csv").exists() else {},
         results=read_results(folder) if (folder / "results.json").exists() else {},
+        has_learning_rate="learning_rate" in case.get("noise", {}),
     )

@@ -64,7 +64,7 @@ def _ellipses(run: Run, mean: Array, covariance: Array) -> Figure:
     elif run.fields is not None:
         points = run.fields.mesh().points
         axes.set(xlim=(points[:, 0].min(), points[:, 0].max()), ylim=(points[:, 1].min(), points[:, 1].max()))
-    figure.colorbar(path, ax=axes, label=style.TIME)
+    figure.colorbar(path, ax=axes, label=style.time_name(run))
     if loss is not None:
         figure.supxlabel("grey: the loss, darker is higher", fontsize=9, color="0.3")
     return figure
@@ -94,7 +94,7 @@ def _bands(run: Run, mean: Array, covariance: Array) -> Figure:
     figure = style.new_figure(8.0, 1.2 + 2.6 * run.dimension, run.title)
     panels = np.atleast_1d(figure.subplots(run.dimension, 1, sharex=True))
     for i, (panel, name) in enumerate(zip(panels, run.coordinates, strict=True)):
-        visible = style.time_axis(panel, times)
+        visible = style.time_axis(panel, times, run)
         spread = np.sqrt(np.maximum(covariance[:, i, i], 0.0))
         low, high = (mean[:, i] - spread)[visible], (mean[:, i] + spread)[visible]
         panel.fill_between(times[visible], low, high, color=style.SKY, alpha=0.4, label="± one standard deviation")

@@ -22,7 +22,7 @@ def regions(run: Run) -> Figure | None:
     times = run.curves["time"]
     figure = style.new_figure(8.0, 4.6, run.title)
     axes = figure.subplots()
-    visible = style.time_axis(axes, times)
+    visible = style.time_axis(axes, times, run)
     stationary = _stationary(run)
     now = f"at {style.time_label(times[-1])}"
     for number, (name, mass) in enumerate(masses.items()):

@@ -54,7 +54,7 @@ def _landscape(plotter: Any, arrays: Arrays) -> None:
         ambient=0.4,
         show_scalar_bar=False,
     )
-    plotter.add_mesh(surface.contour(arrays["levels"].tolist(), scalars="height"), color=DARK, line_width=1.5)
+    _lines(plotter, surface.contour(arrays["levels"].tolist(), scalars="height"))
     radius, path = 0.006 * float(np.ptp(arrays["bounds"][:4])), arrays["path"]
     if len(path) > 1:
         plotter.add_mesh(pv.lines_from_points(path).tube(radius=radius), color=ORANGE)
@@ -83,7 +83,12 @@ def _nested(plotter: Any, arrays: Arrays) -> None:
         plotter.add_mesh(floor, scalars="loss", cmap="Greys", clim=(low, high + 1.5 * (high - low)), lighting=False,
                          show_scalar_bar=False)  # fmt: skip
         floor.points[:, 2] += 0.004 * np.ptp(bounds[4:])  # lines above the floor, not in it
-        lines = floor.contour(np.linspace(low, high, 14)[1:-1].tolist(), scalars="loss")
+        _lines(plotter, floor.contour(np.linspace(low, high, 14)[1:-1].tolist(), scalars="loss"))
+
+
+def _lines(plotter: Any, lines: Any) -> None:
+    """Level lines; a flat loss has none."""
+    if lines.n_points:
         plotter.add_mesh(lines, color=DARK, line_width=1.5)
 
 

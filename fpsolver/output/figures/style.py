@@ -23,7 +23,8 @@ Array = npt.NDArray[np.float64]
 BLUE, VERMILION, GREEN, ORANGE, SKY, PURPLE = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"
 PALETTE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 LINES = ("-", "--", "-.", ":")  # so that lines differ in print, too
-TIME = "time t (learning rate × iterations)"
+TIME = "time t"
+SGD_TIME = "time t (learning rate × iterations)"
 
 _DECADES = 4  # of a logarithmic density scale
 
@@ -78,9 +79,14 @@ def wide_range(times: Array) -> bool:
     return len(positive) > 2 and bool(positive.max() > 100 * positive.min())
 
 
-def time_axis(axes: Axes, times: Array) -> npt.NDArray[np.bool_]:
+def time_name(run: Run) -> str:
+    """Label of a time axis: where the case has a learning rate, time counts iterations."""
+    return SGD_TIME if run.has_learning_rate else TIME
+
+
+def time_axis(axes: Axes, times: Array, run: Run) -> npt.NDArray[np.bool_]:
     """Label the time axis, logarithmic where the times span more than two decades; returns which times it can show."""
-    axes.set_xlabel(TIME)
+    axes.set_xlabel(time_name(run))
     axes.grid(alpha=0.3)
     if not wide_range(times):
         axes.set_xlim(float(times.min()), float(times.max()))
