@@ -84,9 +84,7 @@ def double_well(d: float, dimension: int = 2) -> Equation:
         slope[:, 0] = points[:, 0] ** 3 - points[:, 0]
         return slope
 
-    return gibbs(
-        dimension, lambda p: (p[:, 0] ** 2 - 1) ** 2 / 4 + 2 * (p[:, 1:] ** 2).sum(axis=1), gradient, d
-    )
+    return gibbs(dimension, lambda p: (p[:, 0] ** 2 - 1) ** 2 / 4 + 2 * (p[:, 1:] ** 2).sum(axis=1), gradient, d)
 
 
 def linear(drift: npt.ArrayLike, diffusion: npt.ArrayLike) -> Equation:
@@ -95,9 +93,7 @@ def linear(drift: npt.ArrayLike, diffusion: npt.ArrayLike) -> Equation:
     return Equation(len(a), np.zeros_like, constant(d.tolist()), extra=lambda p: -p @ a.T, gradient_drift=False)
 
 
-def box(
-    lower: Sequence[float], upper: Sequence[float], cells: Sequence[int], diagonal: str = "right"
-) -> mesh.Mesh:
+def box(lower: Sequence[float], upper: Sequence[float], cells: Sequence[int], diagonal: str = "right") -> mesh.Mesh:
     """A box over all ranks."""
     return box_mesh(COMM, lower, upper, cells, diagonal)
 

@@ -147,7 +147,9 @@ def test_a_foreign_folder_is_not_touched(folder: Path, here: Here) -> None:
 
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_a_bad_case_is_told_once_and_creates_nothing(folder: Path, ranks: int) -> None:
-    (folder / "bad.toml").write_text(CASE.replace("diffusion = 0.1", "difusion = 0.1").replace("1.0\nframes", "-1.0\nframes"))
+    (folder / "bad.toml").write_text(
+        CASE.replace("diffusion = 0.1", "difusion = 0.1").replace("1.0\nframes", "-1.0\nframes")
+    )
     run = fpsolver(folder, "run", "bad.toml", ranks=ranks)
     assert run.returncode == 2
     lines = [line for line in run.stderr.splitlines() if "bad.toml:" in line]

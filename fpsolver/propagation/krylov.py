@@ -65,7 +65,7 @@ def krylov(
         while not reached:
             settings.rejected += 1
             basis.destroy()
-            segment = _nearer(segment, now)
+            segment = _nearer(segment, now, times[0])
             basis = _Basis(generator, vector, segment[-1], settings)
             reached = basis.grow(segment)
         for elapsed in reached:
@@ -78,11 +78,11 @@ def krylov(
         basis.destroy()
 
 
-def _nearer(segment: list[float], now: float) -> list[float]:
+def _nearer(segment: list[float], now: float, first: float) -> list[float]:
     """A shorter segment, counted from now: the first half of its times, or a quarter of the way to the only one."""
     if len(segment) > 1:
         return segment[: len(segment) // 2]
-    if segment[0] <= 1e-10 * now or segment[0] < np.finfo(float).tiny:
+    if segment[0] <= max(1e-10 * now, 1e-16 * first):
         raise SolverFailed(
             f"evolution: the Krylov basis does not converge after time {now:g}.\n"
             'Try evolution.method = "sdirk", a larger evolution.tolerance, or a finer mesh.'

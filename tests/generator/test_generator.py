@@ -217,7 +217,7 @@ def minus_generator_of_cosines(points: Array) -> Array:
     x, y = np.pi * points.T
     noise = bumpy(points)
     cos, mixed = np.cos(x) * np.cos(y), np.sin(x) * np.sin(y)
-    hessian = -np.pi**2 * (cos * (noise[:, 0, 0] + noise[:, 1, 1]) - 2 * mixed * noise[:, 0, 1])
+    hessian = -(np.pi**2) * (cos * (noise[:, 0, 0] + noise[:, 1, 1]) - 2 * mixed * noise[:, 0, 1])
     slope = -np.pi * np.stack([np.sin(x) * np.cos(y), np.cos(x) * np.sin(y)], axis=1)
     return -hessian + ((drift(points) - turn(points)) * slope).sum(axis=1)
 
@@ -233,9 +233,7 @@ def turn(points: Array) -> Array:
 def ito(points: Array) -> Array:
     """div D of `bumpy`."""
     x, y = np.pi * points.T
-    return np.stack(
-        [0.1 * np.pi + 0.2 * np.pi * np.sin(x) * np.cos(y), 0.2 * np.pi * np.cos(x) * np.sin(y)], axis=1
-    )
+    return np.stack([0.1 * np.pi + 0.2 * np.pi * np.sin(x) * np.cos(y), 0.2 * np.pi * np.cos(x) * np.sin(y)], axis=1)
 
 
 def resolvent_error(degree: int, cells: int, weight: Weight, domain: mesh.Mesh | None = None) -> float:
@@ -256,9 +254,7 @@ def resolvent_error(degree: int, cells: int, weight: Weight, domain: mesh.Mesh |
 
 @pytest.mark.parametrize(("degree", "cells"), [(1, (16, 32, 64)), (2, (6, 12, 24)), (3, (4, 8, 16)), (4, (3, 6, 12))])
 @pytest.mark.parametrize("weight", ["none", "unrelated"])
-def test_the_form_is_consistent_with_minus_L_at_full_order(
-    degree: int, cells: tuple[int, ...], weight: str
-) -> None:
+def test_the_form_is_consistent_with_minus_L_at_full_order(degree: int, cells: tuple[int, ...], weight: str) -> None:
     """Catches a lost Itô term, a wrong sign of the rotation, D transposed, and a weight that is not compensated."""
     errors = [resolvent_error(degree, n, WEIGHTS[weight]) for n in cells]
     assert errors[-1] < 3e-3
@@ -304,7 +300,9 @@ def test_forward_and_backward_evolution_are_dual(degree: int) -> None:
 def test_observables_are_integrals_against_the_density() -> None:
     """The mass, and the integral of a function, by a UFL form of w h instead of the functionals."""
     domain = box([-1.0, -1.0], [1.0, 1.0], (5, 4))
-    generator = weighted_generator(domain, swirl(2, 0.3), 3, Weight(lambda p: (p[:, 0], np.array([[1.0, 0.0]] * len(p)))))
+    generator = weighted_generator(
+        domain, swirl(2, 0.3), 3, Weight(lambda p: (p[:, 0], np.array([[1.0, 0.0]] * len(p))))
+    )
     vector = interpolated(generator, lambda p: 1 + np.sin(2 * p[:, 0] + p[:, 1]))
     x = ufl.SpatialCoordinate(domain)
     w = ufl.exp(-(x[0] - generator.weight.floor))

@@ -46,9 +46,7 @@ def test_a_positive_density_is_left_as_it_is(generator: Generator) -> None:
 
 
 @pytest.mark.parametrize("depth", [0.01, 0.3, 3.0])
-def test_a_density_with_negative_parts_becomes_positive_with_the_same_mass(
-    generator: Generator, depth: float
-) -> None:
+def test_a_density_with_negative_parts_becomes_positive_with_the_same_mass(generator: Generator, depth: float) -> None:
     vector = interpolated(generator, lambda p: 1.0 + (1 + depth) * np.sin(5 * p[:, 0]) * np.cos(4 * p[:, 1]))
     projection = project(generator, vector)
     assert lowest(generator.samples(vector)[0]) < 0.0

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cases import PROJECT, Evolved, box, evolved
 
+from cases import PROJECT, Evolved, box, evolved
 from fpsolver import load
 from fpsolver.case.sections import Initial
 from fpsolver.errors import BadUsage
@@ -18,7 +18,8 @@ from fpsolver.study.api import solve
 from tests import equations, exact
 from tests.equations import COMM, NO_WEIGHT, largest, linear
 
-pytestmark = pytest.mark.parallel
+parallel = pytest.mark.parallel
+"""Some of these; the others take the same way through the program and would cost minutes."""
 
 
 def two_wells(cells: tuple[int, int], d: float = 0.1, end: float = 1.0, more: str = "", degree: int = 4) -> str:
@@ -50,6 +51,7 @@ def test_two_wells_within_2e_5_with_at_most_ten_thousand_unknowns(shared_folder:
     assert run.results["mass"]["value"] == pytest.approx(1.0, abs=1e-12)
 
 
+@parallel
 def test_masses_of_two_wells_are_the_reference_values(shared_folder: Path) -> None:
     """R2.evo: mass of x > 0 and mean of x at t = 10 (0.13075 and -0.68274 in cases/double_well.toml)."""
     run = evolved(shared_folder, two_wells((24, 18), end=10.0))
@@ -154,6 +156,7 @@ def growing_noise(cells: int = 60) -> str:
     )
 
 
+@parallel
 def test_noise_that_depends_on_the_place_is_ito(shared_folder: Path) -> None:
     """rho ~ (0.01 + x^2)^(-1 - 1/0.6): mass of x^2 > 1 and density at 0 of reference.json, R6.tail and R6.rho0.
 
@@ -185,6 +188,7 @@ def ornstein_uhlenbeck(initial: str, cells: int = 12, d: float = 0.2, ends: str 
     )
 
 
+@parallel
 @pytest.mark.parametrize(
     ("initial", "mean", "covariance", "within"),
     [
@@ -213,6 +217,7 @@ def test_every_kind_of_start_has_its_moments_and_keeps_the_laws_of_the_equation(
     np.testing.assert_allclose(np.diag(run.covariance), expected, atol=max(within, 2e-5))
 
 
+@parallel
 def test_a_point_has_its_mean_exactly_and_no_covariance_at_the_start(shared_folder: Path) -> None:
     """The functional v -> v(x0), exact for the polynomials of the space; there is no density to draw at t = 0."""
     run = evolved(shared_folder, ornstein_uhlenbeck("{ point = [0.61, -0.33] }"))
@@ -228,9 +233,7 @@ def test_a_point_is_the_limit_of_narrow_gaussians(shared_folder: Path) -> None:
     point = evolved(shared_folder, ornstein_uhlenbeck("{ point = [0.61, -0.33] }"))
     gaps = []
     for std in (0.2, 0.1, 0.05):
-        narrow = evolved(
-            shared_folder, ornstein_uhlenbeck(f"{{ gaussian = {{ mean = [0.61, -0.33], std = {std} }} }}")
-        )
+        narrow = evolved(shared_folder, ornstein_uhlenbeck(f"{{ gaussian = {{ mean = [0.61, -0.33], std = {std} }} }}"))
         a, b = point.solution.record.frames[-1].density, narrow.solution.record.frames[-1].density
         gaps.append(largest(a - b))
     assert gaps[0] / gaps[1] == pytest.approx(4.0, rel=0.15)
@@ -252,6 +255,7 @@ def test_both_methods_give_the_same_numbers(shared_folder: Path, method: str) ->
     assert run.results["steps"] > 0
 
 
+@parallel
 def test_the_density_of_the_frames_is_positive_and_of_the_right_mass(shared_folder: Path) -> None:
     """Coarse on purpose: the linear density has negative parts, the frames have none."""
     text = two_wells((8, 6), end=1.0).replace("output_times = [1.0]", "output_times = [0.01, 0.1, 1.0]")
@@ -269,6 +273,7 @@ def test_the_density_of_the_frames_is_positive_and_of_the_right_mass(shared_fold
     assert mass == pytest.approx(1.0, abs=0.03)
 
 
+@parallel
 def test_a_density_that_the_mesh_does_not_resolve_fails_the_certificate(shared_folder: Path) -> None:
     """More than 1e-2 of the mass is moved at an output time; the answer and a warning are there nevertheless."""
     text = two_wells((4, 3), d=0.01, end=0.01).replace("std = 0.1", "std = 0.02")
@@ -281,6 +286,7 @@ def test_a_density_that_the_mesh_does_not_resolve_fails_the_certificate(shared_f
     assert any("use smaller cells (domain.cells)" in warning for warning in warnings)
 
 
+@parallel
 def test_a_probe_outside_the_mesh_is_refused(shared_folder: Path) -> None:
     """Loading refuses what lies outside the box; the mesh has the last word."""
     case = load_with_probe(shared_folder, [0.0, 0.0])

@@ -83,7 +83,10 @@ def region(source: str, level: str) -> dict[str, Region]:
 
 @pytest.mark.parametrize(
     ("level", "area", "middle", "within"),
-    [("x - 0.13", 2.13 * 3.0, [-0.935, 0.0], 1e-12), ("(x-0.2)**2 + (y+0.1)**2 - 0.49", np.pi * 0.49, [0.2, -0.1], 1e-4)],
+    [
+        ("x - 0.13", 2.13 * 3.0, [-0.935, 0.0], 1e-12),
+        ("(x-0.2)**2 + (y+0.1)**2 - 0.49", np.pi * 0.49, [0.2, -0.1], 1e-4),
+    ],
 )
 def test_a_uniform_density_fills_a_region_that_cuts_cells(
     level: str, area: float, middle: list[float], within: float

@@ -129,9 +129,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, Any
         out = folder / str(ranks)
         words = [sys.executable, "-m", "fpsolver", "run", *(f"{name}.toml" for name in CASES), "-o", str(out)]
         launcher = [str(Path(sys.executable).with_name("mpiexec")), "-n", str(ranks)]
-        run = subprocess.run(
-            launcher + words, cwd=folder, env=environment, capture_output=True, text=True, timeout=240
-        )
+        run = subprocess.run(launcher + words, cwd=folder, env=environment, capture_output=True, text=True, timeout=240)
         assert run.returncode in (0, 4), run.stdout + run.stderr
         found[ranks] = {name: json.loads((out / name / "results.json").read_text()) for name in CASES}
     return found
