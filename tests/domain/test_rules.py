@@ -152,7 +152,7 @@ def compare_points(quadrature: Quadrature) -> None:
 
 
 def test_measures_add_up_to_the_volume_on_curved_cells() -> None:
-    """The wavy edges lie inside the square, so its area stays one: det of the map is a polynomial, integrated exactly."""
+    """The wavy edges lie inside the square, so its area stays one: det is a polynomial, integrated exactly."""
     quadrature = Quadrature(fem.functionspace(curved_square(4), ("Lagrange", 2)), 8)
     assert total(quadrature.measure.sum()) == pytest.approx(1.0, rel=1e-13)
 

@@ -204,7 +204,7 @@ def ornstein_uhlenbeck(initial: str, cells: int = 12, d: float = 0.2, ends: str 
 def test_every_kind_of_start_has_its_moments_and_keeps_the_laws_of_the_equation(
     shared_folder: Path, initial: str, mean: list[float], covariance: list[float], within: float
 ) -> None:
-    """f = x^2/2 + y^2: m_i(t) = m_i e^{-k_i t}, C_ii(t) = C_ii e^{-2 k_i t} + d (1 - e^{-2 k_i t}) / k_i, k = (1, 2)."""
+    """f = x^2/2 + y^2: m_i(t) = m_i e^{-k_i t}, C_ii(t) = C_ii e^{-2k_i t} + d (1 - e^{-2k_i t})/k_i, k = (1, 2)."""
     run = evolved(shared_folder, ornstein_uhlenbeck(initial))
     first = run.solution.record.curves[0][1]
     assert first.mass == pytest.approx(1.0, abs=1e-12)
