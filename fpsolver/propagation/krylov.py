@@ -39,6 +39,9 @@ CHECK_EVERY = 3
 STAGNATION = 1e-8
 """A full basis whose last changes were below this (L1 of the density) is accepted, and its error reported."""
 
+SMALLEST_EIGENVALUE = 1e-15
+"""Of the projected B, whose eigenvalues are 1/(1 + gamma s) for rates s."""
+
 LARGEST_GROWTH = 300.0
 """Bound for the exponent of a growing mode, which only a basis that has not converged has."""
 
@@ -213,7 +216,7 @@ class _Basis:
         projected = self._projected[:size, :size]
         if self._reversible:
             values, vectors = eigh((projected + projected.T) / 2)
-            values = np.clip(values, 1e-15, 1.0)
+            values = np.clip(values, SMALLEST_EIGENVALUE, 1.0)
             z = elapsed * (1.0 / values - 1.0) / self._gamma
             phi = np.where(z > 0.0, -np.expm1(-z) / np.where(z > 0.0, z, 1.0), 1.0)
             result = vectors @ (-(elapsed / (self._gamma * values)) * phi * vectors[0])
@@ -225,6 +228,8 @@ class _Basis:
         """f_t(H) e_1 for an H that is not symmetric: by its eigenvectors unless they are too ill-conditioned."""
         size = len(projected)
         values, vectors = np.linalg.eig(projected)
+        if np.abs(values).min() < SMALLEST_EIGENVALUE:
+            return np.full(size, np.nan)  # no state yet: a larger basis or a shorter segment will have one
         if np.linalg.cond(vectors) < LARGEST_CONDITION:
             z = elapsed * (1.0 / values - 1.0) / self._gamma
             small = np.abs(z) < 1e-12
