@@ -41,7 +41,8 @@ from tests.equations import (
     total,
 )
 
-pytestmark = pytest.mark.parallel
+parallel = pytest.mark.parallel
+"""All but the costly ones, whose way through the ranks the others take too."""
 
 
 def wavy(points: Array) -> tuple[Array, Array]:
@@ -75,6 +76,7 @@ def some_mesh(dimension: int) -> mesh.Mesh:
     return box([-1.5] * dimension, [1.5] * dimension, {1: (9,), 2: (4, 5), 3: (2, 3, 2)}[dimension])
 
 
+@parallel
 @pytest.mark.parametrize(("dimension", "degree"), [(1, 1), (1, 2), (1, 3), (1, 4), (2, 1), (2, 2), (2, 3), (2, 4),
                                                     (3, 1), (3, 2)])  # fmt: skip
 def test_constants_are_in_the_kernel(dimension: int, degree: int) -> None:
@@ -87,11 +89,13 @@ def test_constants_are_in_the_kernel(dimension: int, degree: int) -> None:
             assert generator.kernel_defect() < 1e-14
 
 
+@parallel
 def test_constants_are_in_the_kernel_on_curved_cells() -> None:
     generator = weighted_generator(curved_square(3), swirl(2, singular(2)), 3, WEIGHTS["unrelated"])
     assert generator.kernel_defect() < 1e-14
 
 
+@parallel
 def test_the_kernel_defect_sees_a_row_that_does_not_sum_to_zero() -> None:
     generator = weighted_generator(some_mesh(2), swirl(2, 0.1), 2, NO_WEIGHT)
     matrix, last = generator.stiffness, generator.unknowns - 1
@@ -108,6 +112,7 @@ def asymmetry(generator: Generator) -> float:
     return float((np.abs(matrix - matrix.T) / scale).max())
 
 
+@parallel
 @pytest.mark.parametrize(("dimension", "degree"), [(1, 4), (2, 1), (2, 4), (3, 2)])
 def test_the_gibbs_state_is_exact(dimension: int, degree: int) -> None:
     """With w = exp(-f/D): K = K^T, and h = 1 is stationary. f/D stays below the bend."""
@@ -123,6 +128,7 @@ def test_the_gibbs_state_is_exact(dimension: int, degree: int) -> None:
         assert asymmetry(generator) < 1e-13
 
 
+@parallel
 @pytest.mark.parametrize("reason", ["rotation", "other weight", "bent weight", "other noise"])
 def test_what_the_weight_does_not_absorb_is_not_reversible(reason: str) -> None:
     equation, weight = double_well(0.2), double_well(0.2).weight
@@ -188,6 +194,7 @@ def assembled(form: object) -> PETSc.Mat:
     return matrix
 
 
+@parallel
 @pytest.mark.parametrize("degree", [1, 2])
 def test_the_same_form_written_in_ufl_gives_the_same_matrices(degree: int) -> None:
     """Signs, factors, the facet term, the Itô term and the ghosts: every entry agrees to round-off."""
@@ -283,6 +290,7 @@ def test_any_weight_gives_the_same_density(weight: str) -> None:
     assert errors[0] / errors[1] > 1.5**4
 
 
+@parallel
 @pytest.mark.parametrize("degree", [1, 4])
 def test_forward_and_backward_evolution_are_dual(degree: int) -> None:
     """<M e^{-t M^-1 K^T} h, v> = <M h, e^{-t M^-1 K} v>, the right side by a dense exponential of K itself."""
@@ -297,6 +305,7 @@ def test_forward_and_backward_evolution_are_dual(degree: int) -> None:
     assert left == pytest.approx(right, abs=1e-8 * np.linalg.norm(backward, np.inf))
 
 
+@parallel
 def test_observables_are_integrals_against_the_density() -> None:
     """The mass, and the integral of a function, by a UFL form of w h instead of the functionals."""
     domain = box([-1.0, -1.0], [1.0, 1.0], (5, 4))
@@ -317,6 +326,7 @@ def test_observables_are_integrals_against_the_density() -> None:
     assert functional.dot(vector) == pytest.approx(integral(x[0] * x[1] ** 2), rel=1e-12)
 
 
+@parallel
 @pytest.mark.parametrize("shift", [0.0, 0.3])
 def test_shifted_is_the_sum_and_leaves_its_parts_alone(shift: float) -> None:
     generator = weighted_generator(some_mesh(2), swirl(2, 0.1), 2, NO_WEIGHT)
@@ -330,6 +340,7 @@ def with_penalty(value: float, monkeypatch: pytest.MonkeyPatch, build: Callable[
     return dense(build().stiffness)
 
 
+@parallel
 def test_the_facet_term_is_positive_and_blind_to_smooth_functions(monkeypatch: pytest.MonkeyPatch) -> None:
     """It penalises jumps of the normal derivative only: quadratics have none, so P2 sees no change of them."""
 
