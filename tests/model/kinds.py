@@ -21,7 +21,7 @@ SAMPLES_2 = "[loss]\nper_sample = '(v - y*tanh(x*u))**2/2'\n" + DATA
 SAMPLES_3 = "[loss]\nper_sample = '(v - y*tanh(x*u + z))**2/2 + 0.01*(x**2 + y**2*z**2)'\n" + DATA
 BATCH = "[noise]\nlearning_rate = 0.5\nbatch_size = 2\n"
 MATRIX = "[['0.1*(0.3 + 0.5*x*x)', '0.05*x*y'], ['0.05*x*y', '0.1*(0.3 + 0.5*y*y)']]"
-FULL_3 = "[['1 + x*y', '0.2*x*z', '0.1*y**2'], ['0.2*x*z', '2 + sin(z)', 'x*y*z'], ['0.1*y**2', 'x*y*z', '3 + z**2']]"
+FULL_3 = "[['6 + x*y', '0.2*x*z', '0.1*y**2'], ['0.2*x*z', '8 + sin(z)', 'x*y*z'], ['0.1*y**2', 'x*y*z', '12 + z**2']]"
 
 KINDS: dict[str, tuple[int, str]] = {
     "scalar, one dimension": (1, LOSS_1 + "[noise]\ndiffusion = '0.3*(0.01 + x**2)'\n"),
