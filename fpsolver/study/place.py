@@ -136,5 +136,7 @@ def _identity(case: Case) -> str:
     if case.data is not None:
         digest.update(case.data.file.read_bytes())
     if case.evolution is not None and case.evolution.initial.file is not None:
-        digest.update(repr(read_state(case.evolution.initial.file)).encode())
+        start = read_state(case.evolution.initial.file)
+        for array in (start.points, start.values):
+            digest.update(array.tobytes())
     return digest.hexdigest()
