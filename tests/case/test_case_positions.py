@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 
-import pytest
+import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -90,7 +90,6 @@ TABLES = st.recursive(
 @settings(deadline=None, max_examples=200)
 @given(st.dictionaries(st.text("ab=[", max_size=3), TABLES, max_size=4))
 def test_every_key_of_any_toml_has_a_line(document: dict[str, object]) -> None:
-    tomli_w = pytest.importorskip("tomli_w")
     text = tomli_w.dumps(document)
     assert paths(tomllib.loads(text)) - {()} <= scan(text).keys()
 
