@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -11,12 +11,12 @@ from typing import Protocol
 import basix
 import numpy as np
 import numpy.typing as npt
-from dolfinx import mesh
+from dolfinx import fem, mesh
 
 from fpsolver.case import Case
 from fpsolver.certificate import Check
 from fpsolver.domain.cells import Cells
-from fpsolver.domain.lattice import Lattice
+from fpsolver.domain.lattice import Lattice, sublattice
 from fpsolver.generator.choice import reference_weight
 from fpsolver.generator.generator import Generator, weighted_generator
 from fpsolver.generator.monotone import monotone_generator
@@ -38,6 +38,10 @@ class Recorder(Protocol):
         """The projected density at the points of the lattice."""
         ...
 
+    def fields(self, lattice: Lattice, fields: Mapping[str, Array]) -> None:
+        """Fields that do not depend on time, at this rank's points of the lattice: scalars (n,) or vectors (n, d)."""
+        ...
+
     def state(self, state: FinalState) -> None:
         """What the evolution ended with: this rank's nodes and values."""
         ...
@@ -45,6 +49,22 @@ class Recorder(Protocol):
     def row(self, time: float, step: int, moments: Moments, min_density: float) -> None:
         """One row of the curves."""
         ...
+
+
+class Silent:
+    """A recorder that keeps nothing: companions only give numbers."""
+
+    def frame(self, time: float, lattice: Lattice, density: Array) -> None:
+        """Nothing."""
+
+    def fields(self, lattice: Lattice, fields: Mapping[str, Array]) -> None:
+        """Nothing."""
+
+    def state(self, state: FinalState) -> None:
+        """Nothing."""
+
+    def row(self, time: float, step: int, moments: Moments, min_density: float) -> None:
+        """Nothing."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +80,8 @@ class Setting:
         heartbeat: Called often on all ranks; raises `Stopped` when the run should end.
         announce: Takes a line for the user.
         earlier: From the results folder of a finished run to its case and the state that it ended with.
+        is_companion: Only numbers are wanted, for comparison: no fields, no checks.
+        shared: What companions of other degrees use too, such as the meshes of regions.
     """
 
     case: Case
@@ -70,6 +92,21 @@ class Setting:
     heartbeat: Callable[[], None]
     announce: Callable[[str], None]
     earlier: Callable[[Path], tuple[Case, FinalState]]
+    is_companion: bool = False
+    shared: dict[object, object] = field(default_factory=dict)
+
+    def companion(self, degree: int) -> Setting:
+        """The same questions on the same meshes with elements of another degree, for an estimate of the error."""
+        case = replace(self.case, discretization=replace(self.case.discretization, degree=degree))
+        twin = replace(self, case=case, recorder=Silent(), announce=lambda line: None, is_companion=True)
+        twin.__dict__["reference"] = self.reference  # the weight does not depend on the degree
+        return twin
+
+    @cached_property
+    def lattice(self) -> tuple[Lattice, npt.NDArray[np.int64]]:
+        """Where fields are written, and the local degree of freedom of each of its points. Collective."""
+        space = fem.functionspace(self.domain, ("Lagrange", self.case.discretization.degree))
+        return sublattice(space)
 
     @cached_property
     def cells(self) -> Cells:
@@ -113,7 +150,7 @@ class Answer:
     """
 
     name: str
-    results: dict[str, object]
+    results: dict[str, object] | list[dict[str, object]]
     generator: Generator
     checks: Sequence[Check]
     probes: Sequence[dict[str, Quantity]] = field(default_factory=tuple)

@@ -39,16 +39,22 @@ class Memory:
     Attributes:
         frames: Densities in time.
         curves: (time, moments) in time.
+        static: Fields that do not depend on time, on this rank's piece of the lattice.
         final: What the evolution ended with, this rank's part.
     """
 
     frames: list[Frame] = field(default_factory=list)
     curves: list[tuple[float, Moments]] = field(default_factory=list)
     final: FinalState | None = None
+    static: dict[str, Array] = field(default_factory=dict)
 
     def frame(self, time: float, lattice: Lattice, density: Array) -> None:
         """Keep a frame."""
         self.frames.append(Frame(time, lattice, density))
+
+    def fields(self, lattice: Lattice, fields: Mapping[str, Array]) -> None:
+        """Keep the fields."""
+        self.static |= fields
 
     def row(self, time: float, step: int, moments: Moments, min_density: float) -> None:
         """Keep a row of the curves."""

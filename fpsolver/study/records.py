@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +65,10 @@ class Records:
             self._frames = self._format.series(self._comm, self._fields_path("density"), lattice)
             self._static(lattice)
         self._frames.write(time, {"density": density})
+
+    def fields(self, lattice: Lattice, fields: Mapping[str, Array]) -> None:
+        """Write fields beside those of earlier calls."""
+        raise NotImplementedError
 
     def row(self, time: float, step: int, moments: Moments, min_density: float) -> None:
         """Append a row of ``curves.csv``."""
