@@ -58,7 +58,7 @@ def _prepared(args: argparse.Namespace) -> list[tuple[Case, Path]]:
     """The cases and where their results go."""
     from fpsolver.case import load_all
 
-    cases = load_all(args.cases, args.set)
+    cases = load_all(args.cases, args.set + ["run.errors=false"] * args.no_errors)
     return list(zip(cases, _folders([case.path for case in cases], args.output), strict=True))
 
 
@@ -122,6 +122,7 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     _case_arguments(parser)
     parser.add_argument("-o", "--output", metavar="DIR", help="results folder (default results/<name of the case>)")
     parser.add_argument("--fresh", action="store_true", help="discard earlier results of ours in that folder")
+    parser.add_argument("--no-errors", action="store_true", help="leave the estimates of errors out (run.errors)")
     parser.epilog = "What follows -- goes to PETSc, for example: -- -evolution_pc_factor_mat_solver_type superlu_dist"
 
 

@@ -9,8 +9,6 @@ UNAVAILABLE: dict[str, str] = {  # "section", "section.key" (unless at its defau
     "loss.python": "write loss.expression, or loss.per_sample with [data]",
     "noise.covariance=table": 'write "samples" or a matrix of expressions',
     "boundary": "remove the section; all of the boundary reflects",
-    "stationary": "remove the section",
-    "exit": "remove the sections",
     "committor": "remove the sections",
     "entropy": "remove the section",
     "simulation": "remove the section",

@@ -61,7 +61,7 @@ def read_evolution(reader: Reader, regions: Iterable[str]) -> Evolution | None:
     if values is None:
         return None
     ledger = reader.ledger
-    initial = _initial(reader, values["initial"], regions) if "initial" in values else None
+    initial = _initial(reader, values["initial"], regions, ("evolution", "initial")) if "initial" in values else None
     method: Literal["krylov", "sdirk"] = "sdirk" if values.get("method") == "sdirk" else "krylov"
     times = _output_times(ledger, reader.raw["evolution"], values)
     if initial is None or times is None or not ledger.clean("evolution"):
@@ -96,8 +96,7 @@ def _output_times(ledger: Ledger, table: Mapping[str, Any], values: Values) -> t
     return (*times, end) if end is not None and times[-1] < end else times
 
 
-def _initial(reader: Reader, table: dict[str, Any], regions: Iterable[str]) -> Initial | None:
-    path: Path = ("evolution", "initial")
+def _initial(reader: Reader, table: dict[str, Any], regions: Iterable[str], path: Path) -> Initial | None:
     ledger = reader.ledger
     values = reader.table("evolution.initial", table, path)
     one = exactly_one(ledger, path, table, tuple(SECTIONS["evolution.initial"]))
@@ -130,9 +129,10 @@ def read_exits(reader: Reader, regions: Iterable[str]) -> list[tuple[Path, Exit]
     exits: list[tuple[Path, Exit]] = []
     for path, values in reader.entries("exit"):
         check_region(reader.ledger, (*path, "region"), values.get("region"), regions)
+        initial = _initial(reader, values["initial"], regions, (*path, "initial")) if "initial" in values else None
         if reader.ledger.clean(*path):
             moments = values.get("moments", default("exit", "moments"))
-            exits.append((path, Exit(values["region"], values.get("start", ()), moments)))
+            exits.append((path, Exit(values["region"], values.get("start", ()), moments, initial)))
     return exits
 
 
@@ -183,12 +183,13 @@ def read_output(reader: Reader) -> Output:
 
 def read_run(reader: Reader) -> RunSettings:
     values = reader.section("run") or {}
+    errors = values.get("errors", default("run", "errors"))
     text = values.get("walltime", "auto")
     if text == "auto":
-        return RunSettings(None)
+        return RunSettings(None, errors)
     found = re.fullmatch(r"(\d{1,6}):([0-5]\d):([0-5]\d)", text)
     if found is None:
         reader.ledger.add(("run", "walltime"), f"{shown(text)} is no time", 'write "auto", or "02:30:00" for HH:MM:SS')
-        return RunSettings(None)
+        return RunSettings(None, errors)
     hours, minutes, seconds = (int(part) for part in found.groups())
-    return RunSettings(3600.0 * hours + 60.0 * minutes + seconds)
+    return RunSettings(3600.0 * hours + 60.0 * minutes + seconds, errors)

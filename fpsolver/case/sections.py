@@ -155,11 +155,12 @@ class Stationary:
 
 @dataclass(frozen=True)
 class Exit:
-    """Time to leave a region from given points."""
+    """Time to leave a region from given points, and from points spread over an initial density."""
 
     region: str
     start: tuple[Point, ...]
     moments: int
+    initial: Initial | None = None
 
 
 @dataclass(frozen=True)
@@ -196,9 +197,15 @@ class Output:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """Wall time in seconds after which a run stops and can be continued; None: as the scheduler says."""
+    """How the run goes.
+
+    Attributes:
+        walltime: Seconds after which a run stops and can be continued; None: as the scheduler says.
+        errors: Whether the error of every number is estimated.
+    """
 
     walltime: float | None
+    errors: bool
 
 
 @dataclass(frozen=True)

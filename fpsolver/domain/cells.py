@@ -84,6 +84,19 @@ class Cells:
             reference = reference + np.linalg.solve(jacobian, (points - mapped)[:, :, None])[:, :, 0]
         return reference
 
+    def normals(self, cell: npt.NDArray[np.integer], reference: Array, outward: Array) -> Array:
+        """Outward unit normals of one facet of the listed cells (n,) at reference points (q, d) of it: (n, q, d).
+
+        Args:
+            cell: Local cells.
+            reference: Points on the same facet of the reference simplex in all of them.
+            outward: Its normal in the reference simplex, (d,).
+        """
+        slopes = self.element.tabulate(1, reference)[1:, :, :, 0]
+        jacobians = np.einsum("dqa,nai->nqid", slopes, self.nodes[cell])
+        normals = np.einsum("nqdi,d->nqi", np.linalg.inv(jacobians), outward)
+        return np.asarray(normals / np.linalg.norm(normals, axis=2)[:, :, None])
+
     @cached_property
     def diameters(self) -> Array:
         """Longest edge between the vertices of each local cell, (cells,)."""

@@ -49,8 +49,19 @@ def curved_edges(triangulation: Triangulation, levels: Sequence[Level], marks: B
         levels: Level functions.
         marks: Which cells are inside, (cells, levels).
     """
+    return bent_edges(triangulation, levels, *_on_sets(triangulation, marks))
+
+
+def bent_edges(triangulation: Triangulation, levels: Sequence[Level], edges: Ints, active: Bools) -> CurvedEdges:
+    """The middles of edges that lie on sets, as far as the cells bear it.
+
+    Args:
+        triangulation: Its vertices are on the sets.
+        levels: Level functions.
+        edges: Lower vertex first, sorted, (k, 2).
+        active: On which sets each of them lies, (k, levels).
+    """
     t = triangulation
-    edges, active = _on_sets(t, marks)
     halfway = t.points[edges].mean(axis=1)
     target, arrived = project(t, levels, active, halfway, t.walls(t.points[edges]).all(axis=1))
     length = t.lengths(t.points[edges[:, 0]] - t.points[edges[:, 1]])
@@ -77,7 +88,7 @@ def curved_edges(triangulation: Triangulation, levels: Sequence[Level], marks: B
 def _on_sets(t: Triangulation, marks: Bools) -> tuple[Ints, Bools]:
     """Edges of facets between inside and outside, and on which sets each of them lies, (k, levels)."""
     d = t.dimension
-    found, level = [np.empty((0, 2), dtype=np.int64)], [np.empty(0, dtype=np.int64)]
+    found, level = [np.empty((0, d), dtype=np.int64)], [np.empty(0, dtype=np.int64)]
     for k in range(marks.shape[1]) if d > 1 else ():
         on = t.sides[:, k][t.cells] == 0
         near = np.flatnonzero(on.sum(axis=1) >= d)
@@ -88,12 +99,18 @@ def _on_sets(t: Triangulation, marks: Bools) -> tuple[Ints, Bools]:
         count = np.bincount(index.ravel(), minlength=len(unique))
         inner = np.bincount(index.ravel(), weights=mark, minlength=len(unique))
         between = unique[(count == 2) & (inner == 1)]
-        for pair in itertools.combinations(range(d), 2):
-            found.append(between[:, pair])
-            level.append(np.full(len(between), k))
-    edges, index = np.unique(np.concatenate(found), axis=0, return_inverse=True)
-    active = np.zeros((len(edges), marks.shape[1]), dtype=bool)
-    active[index.ravel(), np.concatenate(level)] = True
+        found.append(between)
+        level.append(np.full(len(between), k))
+    return edges_of_facets(np.concatenate(found), np.concatenate(level), marks.shape[1])
+
+
+def edges_of_facets(facets: Ints, level: Ints, levels: int) -> tuple[Ints, Bools]:
+    """The edges of facets (k, d) that lie on one set each (k,), and on which of the sets each edge lies."""
+    pairs = list(itertools.combinations(range(facets.shape[1]), 2))
+    found = np.concatenate([np.empty((0, 2), dtype=np.int64), *(np.sort(facets[:, pair], axis=1) for pair in pairs)])
+    edges, index = np.unique(found, axis=0, return_inverse=True)
+    active = np.zeros((len(edges), levels), dtype=bool)
+    active[index.ravel(), np.tile(level, len(pairs))] = True
     return edges, active
 
 

@@ -112,6 +112,17 @@ class Triangulation:
             locked=np.concatenate([self.locked, np.zeros(len(edges), dtype=bool)]),
         )
 
+    def restricted(self, keep: Bools) -> Triangulation:
+        """Some of the cells alone, with the vertices that they have."""
+        used, cells = np.unique(self.cells[keep], return_inverse=True)
+        return replace(
+            self,
+            points=self.points[used],
+            cells=cells.reshape(-1, self.dimension + 1).astype(np.int64),
+            sides=self.sides[used],
+            locked=self.locked[used],
+        )
+
     def independent(self, edges: Ints, rank: Array) -> Ints:
         """Indices of edges that come first, by ``rank`` (k,), in all the cells around them: no cell has two."""
         order = np.lexsort((edges[:, 1], edges[:, 0], rank))

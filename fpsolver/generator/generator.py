@@ -51,6 +51,7 @@ class Generator:
         mass: M; diagonal for the monotone companion.
         weight: w as a function of the point.
         quadrature: Points of the forms on this rank.
+        model: Drift and diffusion.
         reversible: K is symmetric: detailed balance holds and w is the stationary density.
         nodal: w at the nodes for the monotone companion, whose density interpolates w h between them; None for the
             weighted form, whose density is w h at every point.
@@ -61,6 +62,7 @@ class Generator:
     mass: PETSc.Mat
     weight: Weight
     quadrature: Quadrature
+    model: Model
     reversible: bool
     nodal: PETSc.Vec | None = None
 
@@ -89,6 +91,12 @@ class Generator:
         """w at the quadrature points of the owned cells, (owned cells, q)."""
         points = self.quadrature.points[: self.quadrature.cells.owned]
         return self.weight.density(points.reshape(-1, points.shape[2])).reshape(points.shape[:2])
+
+    @cached_property
+    def coefficients(self) -> Coefficients:
+        """Drift and diffusion at the quadrature points of the owned cells, cell by cell."""
+        points = self.quadrature.points[: self.quadrature.cells.owned]
+        return self.model(points.reshape(-1, points.shape[2]))
 
     @cached_property
     def one(self) -> PETSc.Vec:
@@ -190,7 +198,7 @@ def weighted_generator(domain: mesh.Mesh, model: Model, degree: int, weight: Wei
     stiffness.assemble()
     mass = fem_petsc.assemble_matrix(forms.mass())
     mass.assemble()
-    return Generator(space, stiffness, mass, weight, quadrature, reversible)
+    return Generator(space, stiffness, mass, weight, quadrature, model, reversible)
 
 
 def _remaining_drift(coefficients: Coefficients, slope: Array, comm: MPI.Comm) -> tuple[Array, bool]:

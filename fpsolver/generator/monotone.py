@@ -91,7 +91,7 @@ def monotone_generator(domain: mesh.Mesh, model: Model, weight: Weight) -> Gener
     nodal = quadrature.functional(np.ones_like(quadrature.measure))
     mass = _diagonal(nodal.array_r * density[: nodal.getLocalSize()], stiffness)
     nodal.array[:] = density[: nodal.getLocalSize()]
-    generator = Generator(space, stiffness, mass, weight, quadrature, reversible, nodal)
+    generator = Generator(space, stiffness, mass, weight, quadrature, model, reversible, nodal)
     defect = sign_defect(generator)
     if defect > SIGN_LIMIT:
         raise BadUsage(

@@ -38,20 +38,25 @@ def on_root[T](comm: MPI.Intracomm, work: Callable[[], T], path: Path) -> T:
     return ranks.on_root(comm, named)
 
 
-def together(comm: MPI.Intracomm, work: Callable[[], object], path: Path) -> None:
+def together[T](comm: MPI.Intracomm, work: Callable[[], T], path: Path) -> T:
     """Run ``work`` on every rank; if any fails, all raise the error of the lowest failing rank. Collective.
+
+    Returns:
+        This rank's own result.
 
     Raises:
         OutputFailed: As `on_root`.
         Exception: As `on_root`.
     """
     failure: Exception | None = None
+    results: list[T] = []
     try:
         with _naming(path):
-            work()
+            results.append(work())
     except Exception as error:
         failure = error
     agree(comm, failure)
+    return results[0]
 
 
 def gather_pieces[T](comm: MPI.Intracomm, piece: T) -> list[T]:

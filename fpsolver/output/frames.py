@@ -22,7 +22,7 @@ class FrameWriter(Protocol):
         """Times written so far, those of a continued run included."""
 
     def write(self, time: float, fields: Mapping[str, Array]) -> None:
-        """Append a frame; ``fields`` maps names to this rank's values, (points,). Collective."""
+        """Append a frame; ``fields`` maps names to this rank's values, (points,) or (points, d). Collective."""
 
     def close(self) -> None:
         """Give the file its final name. Collective; a second call does nothing."""

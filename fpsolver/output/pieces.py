@@ -17,6 +17,7 @@ Indices = npt.NDArray[np.int64]
 
 VTK_LINE, VTK_TRIANGLE, VTK_TETRA = 3, 5, 10
 CELL_TYPES = {1: VTK_LINE, 2: VTK_TRIANGLE, 3: VTK_TETRA}
+VECTOR = 3  # components of a vector in a file
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,14 +64,29 @@ def joined_fields(
         parts: Fields of each piece.
         names: The fields of earlier frames, or None for the first frame.
 
+    Returns:
+        Name -> (points,) for scalars, (points, 3) for vectors, whose missing components are 0.
+
     Raises:
-        ValueError: A field is missing on a piece or in this frame, or has another length than its points.
+        ValueError: A field is missing on a piece or in this frame, has another length than its points, or is a vector
+            on one piece and a scalar on another.
     """
     wanted = tuple(names if names is not None else parts[0])
     for rank, (size, part) in enumerate(zip(sizes, parts, strict=True)):
         if set(part) != set(wanted):
             raise ValueError(f"rank {rank}: fields {sorted(part)}, expected {sorted(wanted)}; write the same each time")
         for name, values in part.items():
-            if np.shape(values) != (size,):
-                raise ValueError(f"rank {rank}: field {name} has shape {np.shape(values)}, its points need ({size},)")
-    return {name: np.concatenate([np.asarray(part[name], dtype=np.float64) for part in parts]) for name in wanted}
+            shape = np.shape(values)
+            if shape[:1] != (size,) or len(shape) > 2 or (len(shape) == 2 and not 1 <= shape[1] <= VECTOR):
+                raise ValueError(
+                    f"rank {rank}: field {name} has shape {shape}, its points need ({size},) or ({size}, d)"
+                )
+            if len(shape) != np.ndim(parts[0][name]):
+                raise ValueError(f"rank {rank}: field {name} has shape {shape}, on rank 0 {np.shape(parts[0][name])}")
+    return {name: np.concatenate([_padded(part[name]) for part in parts]) for name in wanted}
+
+
+def _padded(values: Array) -> Array:
+    """Scalars as they are; vectors with three components, as viewers want them in every dimension."""
+    plain = np.asarray(values, dtype=np.float64)
+    return plain if plain.ndim == 1 else np.pad(plain, ((0, 0), (0, VECTOR - plain.shape[1])))

@@ -7,7 +7,8 @@ so far.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,26 +45,23 @@ class PvdSeries:
 
     def write(self, time: float, fields: Mapping[str, Array]) -> None:
         """Append a frame; the arguments and errors are those of ``VtkHdfSeries.write``. Collective."""
-        number = 1 + max((vtu.frame_number(file) for _, file in self._frames), default=-1)
-        stem, folder = f"{number:06d}", vtu.frames_folder(self._path)
+        number = _next_number(self._frames)
 
         if not self._frames:
-            on_root(self._comm, self._clear, self._path)
+            on_root(self._comm, lambda: _clear(self._path), self._path)
 
-        def write_own() -> None:
+        def check() -> None:
             if self._frames and time <= self._frames[-1][0]:
                 raise ValueError(f"frame at time {time!r} after {self._frames[-1][0]!r}; times must ascend")
-            checked = joined_fields([len(self._piece.points)], [fields], self._names)
-            vtu.write_piece(folder / f"{stem}_p{self._comm.rank}.vtu", self._piece, checked)
+
+        together(self._comm, check, self._path)
+        frame = _write_frame(self._comm, self._path, number, self._piece, fields, self._names)
 
         def list_frame() -> list[tuple[float, str]]:
-            names = [f"{stem}_p{rank}.vtu" for rank in range(self._comm.size)]
-            vtu.write_parallel(folder / f"{stem}.pvtu", list(fields), names)
-            frames = [*self._frames, (float(time), f"{folder.name}/{stem}.pvtu")]
+            frames = [*self._frames, (float(time), frame)]
             vtu.write_collection(self._path, frames)
             return frames
 
-        together(self._comm, write_own, self._path)
         self._frames = on_root(self._comm, list_frame, self._path)
         self._names = tuple(fields)
 
@@ -79,14 +77,65 @@ class PvdSeries:
         vtu.write_collection(self._path, frames)  # before the files of later frames are written anew
         return frames
 
-    def _clear(self) -> None:
-        """Remove an earlier series of this name, first the list and then what it listed; nothing else."""
-        self._path.unlink(missing_ok=True)
-        for file in vtu.frames_folder(self._path).iterdir():
-            if vtu.is_frame_file(file.name):
-                file.unlink()
-
 
 def write_fields(comm: MPI.Intracomm, path: Path, lattice: Lattice, fields: Mapping[str, Array]) -> None:
-    """Write point fields without time, a PVD with one frame; otherwise as ``vtkhdf.write_fields``. Collective."""
-    PvdSeries(comm, path, lattice).write(0.0, fields)
+    """Write point fields without time, a PVD with one frame; otherwise as ``vtkhdf.write_fields``. Collective.
+
+    An earlier file of this name stays whole until the list names the new frame.
+    """
+    path = Path(path)
+
+    def start() -> int:
+        vtu.frames_folder(path).mkdir(exist_ok=True)
+        return _next_number(vtu.read_collection(path)) if path.exists() else 0
+
+    number = on_root(comm, start, path)
+    frame = _write_frame(comm, path, number, Piece.of(lattice), fields, None)
+
+    def exchange() -> None:
+        vtu.write_collection(path, [(0.0, frame)])
+        _remove_frames(path, but=number)
+
+    on_root(comm, exchange, path)
+
+
+def _write_frame(
+    comm: MPI.Intracomm,
+    path: Path,
+    number: int,
+    piece: Piece,
+    fields: Mapping[str, Array],
+    names: Sequence[str] | None,
+) -> str:
+    """Write a frame beside the list ``path``, which does not name it yet; returns what it should say. Collective."""
+    stem, folder = f"{number:06d}", vtu.frames_folder(path)
+
+    def write_own() -> dict[str, int]:
+        checked = joined_fields([len(piece.points)], [fields], names)
+        vtu.write_piece(folder / f"{stem}_p{comm.rank}.vtu", piece, checked)
+        return {name: vtu.components(values) for name, values in checked.items()}
+
+    written = together(comm, write_own, path)
+
+    def join() -> None:
+        vtu.write_parallel(folder / f"{stem}.pvtu", written, [f"{stem}_p{rank}.vtu" for rank in range(comm.size)])
+
+    on_root(comm, join, path)
+    return f"{folder.name}/{stem}.pvtu"
+
+
+def _next_number(frames: Sequence[tuple[float, str]]) -> int:
+    return 1 + max((vtu.frame_number(file) for _, file in frames), default=-1)
+
+
+def _clear(path: Path) -> None:
+    """Remove an earlier series of this name, first the list and then what it listed; nothing else."""
+    path.unlink(missing_ok=True)
+    _remove_frames(path)
+
+
+def _remove_frames(path: Path, but: int | None = None) -> None:
+    """Remove the files of all frames beside the list ``path``, or of all but one; nothing else."""
+    for file in vtu.frames_folder(path).iterdir():
+        if vtu.is_frame_file(file.name) and (but is None or int(re.split("[._]", file.name)[0]) != but):
+            file.unlink()

@@ -32,7 +32,7 @@ class Frames(Protocol):
         """The mesh of a frame, all pieces joined; the same object for frames on the same mesh."""
 
     def values(self, step: int, name: str) -> Array:
-        """Values of a field in a frame, one per point of its mesh; negative steps count from the end."""
+        """Values of a field in a frame, (points,), or (points, 3) of a vector; negative steps count from the end."""
 
 
 def open_frames(folder: Path, name: str) -> Frames | None:

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fpsolver.output.collective import gather_pieces, on_root
-from fpsolver.output.pieces import CELL_TYPES, Piece, joined_fields
+from fpsolver.output.pieces import CELL_TYPES, VECTOR, Piece, joined_fields
 from fpsolver.runtime import atomic
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class VtkHdfSeries:
 
         Args:
             time: Of the frame; greater than all before.
-            fields: Name -> this rank's values, (points,); the same names in every frame.
+            fields: Name -> this rank's values, (points,) or (points, d); the same names in every frame.
 
         Raises:
             OutputFailed: On all ranks, when the disk refuses.
@@ -87,7 +87,8 @@ class VtkHdfSeries:
         parts = gather_pieces(self._comm, dict(fields))
 
         def append() -> tuple[float, ...]:
-            _reserve(self._path, sum(self._sizes) * len(fields), datasets=len(fields))
+            numbers = sum(VECTOR if np.ndim(values) == 2 else 1 for values in parts[0].values())  # per point
+            _reserve(self._path, sum(self._sizes) * numbers, datasets=len(fields))
             with h5py.File(atomic.part_of(self._path), "r+") as file:
                 root = file["VTKHDF"]
                 earlier = _times(file)
@@ -116,7 +117,7 @@ def write_fields(comm: MPI.Intracomm, path: Path, lattice: Lattice, fields: Mapp
         comm: Ranks that write together.
         path: ``fields.vtkhdf``; its folder must exist.
         lattice: This rank's piece.
-        fields: Name -> this rank's values, (points,).
+        fields: Name -> this rank's values, (points,) or, of vectors, (points, d).
 
     Raises:
         OutputFailed: On all ranks, when the file cannot be written.

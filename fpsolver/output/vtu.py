@@ -30,7 +30,7 @@ def write_piece(path: Path, piece: Piece, fields: Mapping[str, Array]) -> None:
     Args:
         path: Final name.
         piece: The mesh.
-        fields: Name -> values, (points,).
+        fields: Name -> values, (points,) or, of vectors, (points, 3).
 
     Raises:
         OSError: The disk refuses.
@@ -52,7 +52,7 @@ def write_piece(path: Path, piece: Piece, fields: Mapping[str, Array]) -> None:
     lines = [
         f'<?xml version="1.0"?>\n<VTKFile type="UnstructuredGrid" {_HEAD}>\n<UnstructuredGrid>\n',
         f'<Piece NumberOfPoints="{len(piece.points)}" NumberOfCells="{cells}">\n<PointData>\n',
-        *(array(name, np.asarray(values, dtype=np.float64)) for name, values in fields.items()),
+        *(array(name, np.asarray(values, np.float64), components(values)) for name, values in fields.items()),
         "</PointData>\n<Points>\n",
         array("Points", piece.points, 3),
         "</Points>\n<Cells>\n",
@@ -86,17 +86,37 @@ def read_piece(path: Path) -> tuple[Piece, dict[str, Array]]:
         raise ValueError(f"{path}: no array {name}")
 
     corners = {cell_type: dimension + 1 for dimension, cell_type in CELL_TYPES.items()}[int(array("Cells", "types")[0])]
-    names = [entry.attrib["Name"] for entry in found.findall("PointData/DataArray")]
+    shapes = {
+        entry.attrib["Name"]: (-1,) if (width := int(entry.attrib["NumberOfComponents"])) == 1 else (-1, width)
+        for entry in found.findall("PointData/DataArray")
+    }
     piece = Piece(
         array("Points", "Points").astype(np.float64).reshape(-1, 3),
         array("Cells", "connectivity").astype(np.int64).reshape(-1, corners),
     )
-    return piece, {name: array("PointData", name).astype(np.float64) for name in names}
+    return piece, {name: array("PointData", name).astype(np.float64).reshape(shape) for name, shape in shapes.items()}
 
 
-def write_parallel(path: Path, names: Sequence[str], pieces: Sequence[str]) -> None:
-    """Write the ``.pvtu`` that joins pieces (file names relative to it), atomically."""
-    arrays = "".join(f'<PDataArray type="Float64" Name={quoteattr(name)} NumberOfComponents="1"/>\n' for name in names)
+def components(values: Array) -> int:
+    """Numbers per point of a field."""
+    return 1 if np.ndim(values) == 1 else int(np.shape(values)[1])
+
+
+def write_parallel(path: Path, fields: Mapping[str, int], pieces: Sequence[str]) -> None:
+    """Write the ``.pvtu`` that joins pieces, atomically.
+
+    Args:
+        path: Final name.
+        fields: Name -> numbers per point, in the order of the pieces.
+        pieces: File names relative to ``path``.
+
+    Raises:
+        OSError: The disk refuses.
+    """
+    arrays = "".join(
+        f'<PDataArray type="Float64" Name={quoteattr(name)} NumberOfComponents="{count}"/>\n'
+        for name, count in fields.items()
+    )
     sources = "".join(f"<Piece Source={quoteattr(piece)}/>\n" for piece in pieces)
     atomic.write_text(
         path,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import basix
 import numpy as np
@@ -127,12 +127,19 @@ class Setting:
         """The best weight known for the model on this domain. Collective."""
         return reference_weight(self.model, self.case.domain.lower, self.case.domain.upper, self.domain.comm)
 
-    def generator(self, weight: Weight) -> Generator:
-        """The generator of the case's scheme and degree. Collective."""
+    def generator(self, weight: Weight, domain: mesh.Mesh | None = None) -> Generator:
+        """The generator of the case's scheme and degree, on the case's mesh or on that of a part. Collective."""
         settings = self.case.discretization
+        domain = self.domain if domain is None else domain
         if settings.scheme == "monotone":
-            return monotone_generator(self.domain, self.model, weight)
-        return weighted_generator(self.domain, self.model, settings.degree, weight)
+            return monotone_generator(domain, self.model, weight)
+        return weighted_generator(domain, self.model, settings.degree, weight)
+
+    def once[T](self, key: object, make: Callable[[], T]) -> T:
+        """What does not depend on the degree, made at the first call and kept for companions."""
+        if key not in self.shared:
+            self.shared[key] = make()
+        return cast(T, self.shared[key])
 
 
 @dataclass(frozen=True)
@@ -155,7 +162,7 @@ class Answer:
     checks: Sequence[Check]
     probes: Sequence[dict[str, Quantity]] = field(default_factory=tuple)
     warnings: Sequence[str] = field(default_factory=tuple)
-    summary: Sequence[tuple[str, str]] = field(default_factory=tuple)
+    summary: Sequence[tuple[str, object]] = field(default_factory=tuple)
 
 
 def quantity(value: float) -> Quantity:

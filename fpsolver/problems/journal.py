@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from petsc4py import PETSc
@@ -12,10 +15,12 @@ from fpsolver.domain.locate import point_rules
 from fpsolver.errors import BadUsage
 from fpsolver.generator.generator import Generator
 from fpsolver.generator.monotone import sign_defect
-from fpsolver.generator.projection import project
-from fpsolver.problems.base import Answer, Setting, quantity
+from fpsolver.generator.projection import Projection, project
+from fpsolver.problems.base import Answer, Setting
+from fpsolver.problems.limits import BACKWARD_ERROR, KERNEL_DEFECT, SIGN_DEFECT
 from fpsolver.problems.observables import Observables
 from fpsolver.propagation import Settings, State
+from fpsolver.quantity import Quantity
 from fpsolver.state import FinalState
 
 Array = npt.NDArray[np.float64]
@@ -23,9 +28,15 @@ Array = npt.NDArray[np.float64]
 MASS_DRIFT = 1e-11
 MOST_MOVED = 1e-2
 WARN_MOVED = 1e-3
-KERNEL_DEFECT = 1e-12
-BACKWARD_ERROR = 1e-10
-SIGN_DEFECT = 1e-13
+
+TIME_SHARE = 0.1
+"""What is left of the tolerance: a basis ends when its last vectors changed the density by less than that."""
+
+ROUND_OFF = 1e-12
+"""Of a mass, after a few hundred solves."""
+
+NEGLIGIBLE = 1e-3
+"""A mass, or the density that it would have spread over the domain, whose relative error is of no interest."""
 
 
 class Journal:
@@ -51,15 +62,18 @@ class Journal:
         self._lattice, self._nodes = sublattice(generator.space)
         self._weight = generator.weight.density(self._lattice.points[:, : case.dimension])
         self._probes = self._probe_functionals()
+        self._reach = np.subtract(case.domain.upper, case.domain.lower) / 2.0
         self._kernel = max(self._kernel, generator.kernel_defect())
         if generator.monotone:
             self._signs = max(self._signs, sign_defect(generator))
 
     def note(self, state: State, *, frame: bool) -> None:
         """Record a state: a row of the curves, and a frame if asked for. Collective."""
-        projection = project(self._generator, state.vector)
-        self._moments = self._observables(state.vector)
-        self._shift, self._last = projection.shift, state
+        if self._setting.is_companion:  # only the last one counts
+            self._last = state
+            return
+        self._last = state
+        projection = self._measure()
         self._drift = max(self._drift, abs(self._moments.mass - 1.0))
         self._lowest = min(self._lowest, projection.minimum)
         if state.is_output:
@@ -89,42 +103,77 @@ class Journal:
 
     def answer(self, settings: Settings) -> Answer:
         """The results at the end time, with everything that was checked on the way."""
-        moments = self._moments
+        if self._setting.is_companion:
+            self._measure()
+        time_error = settings.time_error + TIME_SHARE * settings.tolerance + ROUND_OFF
+        quantities = self._quantities(time_error)
         results: dict[str, object] = {
             "time": self._last.time,
             "steps": self._steps - 1,  # the first row is the start
             "rejected_steps": settings.rejected,
             "solves": settings.count.solves,
             "factorizations": settings.count.factorizations,
-            "mass": quantity(moments.mass),
             "min_density": self._lowest,
             "moved_mass": self._moved,
             "time_error": settings.time_error,
-            "mean": [quantity(value) for value in moments.mean],
-            "covariance": [[quantity(value) for value in row] for row in moments.covariance],
-            "regions": {name: quantity(value) for name, value in moments.regions.items()},
+            **quantities,
         }
-        probes = [{"density": quantity(value)} for value in self._probe_values()]
         return Answer(
             "evolution",
             results,
             self._generator,
             self._checks(settings),
-            probes,
+            self._probe_values(time_error),
             self._warnings(settings),
-            self._summary(),
+            self._summary(results),
         )
 
-    def _summary(self) -> list[tuple[str, str]]:
-        moments = self._moments
-        deviations = np.sqrt(np.maximum(np.diag(moments.covariance), 0.0))
-        named = list(zip(self._setting.case.coordinates, moments.mean, deviations, strict=True))
+    def _measure(self) -> Projection:
+        """Moments and projection of the last state."""
+        self._moments = self._observables(self._last.vector)
+        projection = project(self._generator, self._last.vector)
+        self._shift = projection.shift
+        return projection
+
+    def _quantities(self, time_error: float) -> dict[str, object]:
+        """Mass, mean, covariance and masses of regions.
+
+        Args:
+            time_error: Of the time integration, L1 norm of the density, so that the mean of a function is off by no
+                more than so many times its largest value.
+        """
+        moments, reach = self._moments, self._reach
+        spread = np.sqrt(np.maximum(np.diag(moments.covariance), 0.0))
+        spreads = np.outer(spread, spread)
+        floors = 4.0 * time_error * np.outer(reach, reach)  # x y - E[x] y - E[y] x + E[x] E[y]
+        pairs = range(len(reach))
+        return {
+            "mass": Quantity(moments.mass, floor=time_error, size=1.0),
+            "mean": [
+                Quantity(float(value), floor=float(time_error * reach[i]), size=float(spread[i]))
+                for i, value in enumerate(moments.mean)
+            ],
+            "covariance": [
+                [
+                    Quantity(float(moments.covariance[i, j]), floor=float(floors[i, j]), size=float(spreads[i, j]))
+                    for j in pairs
+                ]
+                for i in pairs
+            ],
+            "regions": {
+                name: Quantity(value, floor=time_error, size=NEGLIGIBLE) for name, value in moments.regions.items()
+            },
+        }
+
+    def _summary(self, results: Mapping[str, Any]) -> list[tuple[str, object]]:
+        names = self._setting.case.coordinates
+        spread = np.sqrt(np.maximum(np.diag(self._moments.covariance), 0.0))
         return [
             ("time", f"{self._last.time:.6g}"),
-            ("mass", f"{moments.mass:.12g}"),
-            *((f"mean of {name}", f"{mean:.8g}") for name, mean, _ in named),
-            *((f"standard deviation of {name}", f"{deviation:.8g}") for name, _, deviation in named),
-            *((f"mass in {name}", f"{value:.8g}") for name, value in moments.regions.items()),
+            ("mass", results["mass"]),
+            *((f"mean of {name}", value) for name, value in zip(names, results["mean"], strict=True)),
+            *((f"standard deviation of {name}", f"{value:.8g}") for name, value in zip(names, spread, strict=True)),
+            *((f"mass in {name}", value) for name, value in results["regions"].items()),
         ]
 
     def _checks(self, settings: Settings) -> list[Check]:
@@ -167,7 +216,12 @@ class Journal:
             found.append((functional, float(self._generator.weight.density(np.array([point]))[0])))
         return found
 
-    def _probe_values(self) -> list[float]:
+    def _probe_values(self, time_error: float) -> list[dict[str, Quantity]]:
         """The projected density at each probe."""
-        values = [float(functional.dot(self._last.vector)) for functional, _ in self._probes]
-        return [w * max(value - self._shift, 0.0) for value, (_, w) in zip(values, self._probes, strict=True)]
+        box = self._setting.case.domain
+        even = 1.0 / float(np.prod(np.subtract(box.upper, box.lower)))
+        ratios = [float(functional.dot(self._last.vector)) for functional, _ in self._probes]
+        values = [w * max(ratio - self._shift, 0.0) for ratio, (_, w) in zip(ratios, self._probes, strict=True)]
+        return [
+            {"density": Quantity(value, floor=time_error * (value + even), size=NEGLIGIBLE * even)} for value in values
+        ]

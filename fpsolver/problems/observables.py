@@ -46,7 +46,7 @@ class Observables:
         offset = points - self._centre
         self._pairs = [(i, j) for i in range(self._dimension) for j in range(i, self._dimension)]
         self._names = list(regions)
-        self._functionals: list[PETSc.Vec] = [generator.total]
+        self._functionals: list[PETSc.Vec] = [generator.observable(np.ones(offset.shape[:2]))]
         self._functionals += [generator.observable(offset[:, :, i]) for i in range(self._dimension)]
         self._functionals += [generator.observable(offset[:, :, i] * offset[:, :, j]) for i, j in self._pairs]
         for region in regions.values():

@@ -19,6 +19,7 @@ from fpsolver.output.state import read_state
 from fpsolver.problems import PROBLEMS, Answer, Setting
 from fpsolver.problems.observables import Moments
 from fpsolver.state import FinalState
+from fpsolver.study.errors import SWITCHED_OFF, Beats, with_errors, without_errors
 
 Array = npt.NDArray[np.float64]
 
@@ -39,7 +40,8 @@ class Memory:
     Attributes:
         frames: Densities in time.
         curves: (time, moments) in time.
-        static: Fields that do not depend on time, on this rank's piece of the lattice.
+        static: Fields that do not depend on time, at this rank's points of ``lattice``: (n,) or, of vectors, (n, d).
+        lattice: Where they are, None where there are none.
         final: What the evolution ended with, this rank's part.
     """
 
@@ -47,14 +49,16 @@ class Memory:
     curves: list[tuple[float, Moments]] = field(default_factory=list)
     final: FinalState | None = None
     static: dict[str, Array] = field(default_factory=dict)
+    lattice: Lattice | None = None
 
     def frame(self, time: float, lattice: Lattice, density: Array) -> None:
         """Keep a frame."""
         self.frames.append(Frame(time, lattice, density))
 
     def fields(self, lattice: Lattice, fields: Mapping[str, Array]) -> None:
-        """Keep the fields."""
+        """Keep the fields beside those of earlier calls."""
         self.static |= fields
+        self.lattice = lattice
 
     def row(self, time: float, step: int, moments: Moments, min_density: float) -> None:
         """Keep a row of the curves."""
@@ -95,17 +99,24 @@ def solve(case: Case, comm: MPI.Comm = MPI.COMM_WORLD) -> Solution:
     box = case.domain
     domain = box_mesh(comm, box.lower, box.upper, box.cells, box.diagonal)
     memory = Memory()
+    beats = Beats(lambda: None)
     setting = Setting(
         case,
         domain,
         build(case),
         memory,
         progress=lambda share, text: None,
-        heartbeat=lambda: None,
+        heartbeat=beats,
         announce=lambda text: None,
         earlier=earlier_run,
     )
-    answers = {name: problem.solve(setting) for name, problem in PROBLEMS.items() if problem.wanted(case)}
+    answers = {}
+    for name, problem in PROBLEMS.items():
+        if problem.wanted(case):
+            began = beats.count
+            answers[name] = without_errors(problem.solve(setting), SWITCHED_OFF)
+            if case.run.errors:
+                answers[name] = with_errors(problem, setting, answers[name], beats.count - began, setting.progress)
     checks = [check for answer in answers.values() for check in answer.checks]
     return Solution(case, answers, certificate(checks), memory)
 

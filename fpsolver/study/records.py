@@ -18,18 +18,19 @@ from fpsolver.output.frames import FORMATS, FrameWriter
 from fpsolver.output.state import NAME as STATE
 from fpsolver.output.state import write_state
 from fpsolver.problems.observables import Moments
+from fpsolver.runtime import agree
 from fpsolver.state import FinalState
 
 Array = npt.NDArray[np.float64]
 
 
 class Records:
-    """Frames and curves of an evolution, opened when the first of each arrives. All methods are collective.
+    """Frames, curves and static fields, opened when the first of each arrives. All methods are collective.
 
     Args:
         comm: All ranks.
         case: The case, for names and format.
-        model: For the static fields beside the first frame.
+        model: For loss and diffusion, which are always among the static fields.
         folder: The results folder, for messages.
         claim: Gives the path of a file of the results folder, noting it and the templates of numbered files beside
             it as ours; called on rank 0 only.
@@ -53,6 +54,8 @@ class Records:
         self._curves: CurveWriter | None = None
         self._columns = evolution_columns(case.coordinates, list(case.regions))
         self._time: float | None = None
+        self._lattice: Lattice | None = None
+        self._fields: dict[str, Array] = {}
 
     @property
     def time(self) -> float | None:
@@ -63,12 +66,30 @@ class Records:
         """Append a frame of the density; the first one also writes loss and diffusion on the same lattice."""
         if self._frames is None:
             self._frames = self._format.series(self._comm, self._fields_path("density"), lattice)
-            self._static(lattice)
+            self.fields(lattice, {})
         self._frames.write(time, {"density": density})
 
     def fields(self, lattice: Lattice, fields: Mapping[str, Array]) -> None:
-        """Write fields beside those of earlier calls."""
-        raise NotImplementedError
+        """Write fields beside those of earlier calls: the file is whole, and up to date, after each call.
+
+        Args:
+            lattice: This rank's piece, the same in all calls and for all frames.
+            fields: Name -> values at its points, (n,) or, of vectors, (n, d). A field of the same name is replaced.
+
+        Raises:
+            OutputFailed: The file could not be written.
+            ValueError: A field does not fit, or the lattice is another one.
+        """
+        failure: Exception | None = None
+        if self._lattice is None:
+            self._lattice = lattice
+            self._fields = self._of_model(lattice)
+        elif not _same(lattice, self._lattice):
+            failure = ValueError(f"fields {sorted(fields)} are given on another lattice than those before them")
+        agree(self._comm, failure)
+        merged = self._fields | dict(fields)
+        self._format.fields(self._comm, self._fields_path("fields"), self._lattice, merged)
+        self._fields = merged
 
     def row(self, time: float, step: int, moments: Moments, min_density: float) -> None:
         """Append a row of ``curves.csv``."""
@@ -103,16 +124,19 @@ class Records:
             self._frames.close()
         on_root(self._comm, close_curves, self._folder / "curves.csv")
 
-    def _static(self, lattice: Lattice) -> None:
+    def _of_model(self, lattice: Lattice) -> dict[str, Array]:
         values = self._model(lattice.points[:, : lattice.dimension])
-        fields = {
+        return {
             "loss": values.loss,
             "diffusion_trace": np.trace(values.diffusion, axis1=1, axis2=2),
         }
-        self._format.fields(self._comm, self._fields_path("fields"), lattice, fields)
 
     def _fields_path(self, name: str) -> Path:
         return self._path(f"{name}{self._format.suffix}", self._format.templates(name))
 
     def _path(self, name: str, templates: Sequence[str] = ()) -> Path:
         return on_root(self._comm, lambda: self._claim(name, templates), self._folder / name)
+
+
+def _same(one: Lattice, other: Lattice) -> bool:
+    return one is other or (np.array_equal(one.points, other.points) and np.array_equal(one.cells, other.cells))

@@ -17,6 +17,7 @@ from fpsolver.problems import PROBLEMS, Answer, Setting
 from fpsolver.quantity import Quantity
 from fpsolver.runtime import Console, StopFlag, Timing
 from fpsolver.study.api import earlier_run
+from fpsolver.study.errors import INTERRUPTED, SWITCHED_OFF, Beats, by_weight, with_errors, without_errors
 from fpsolver.study.place import Place
 from fpsolver.study.records import Records
 from fpsolver.study.report import report
@@ -72,9 +73,11 @@ def _solve(case: Case, place: Place, comm: MPI.Intracomm, stop: StopFlag) -> Exi
     model = build(case)
     records = Records(comm, case, model, place.folder, place.path)
 
-    def heartbeat() -> None:
+    def stop_if_asked() -> None:
         if stop.agreed(comm):
             raise Stopped(_how_far(stop, records, place.folder))
+
+    heartbeat = Beats(stop_if_asked)
 
     answers: list[Answer] = []
 
@@ -87,9 +90,15 @@ def _solve(case: Case, place: Place, comm: MPI.Intracomm, stop: StopFlag) -> Exi
         for name, problem in PROBLEMS.items():
             if problem.wanted(case):
                 heartbeat()
+                began = heartbeat.count
                 with timing.stage(name), console.progress(name) as progress:
                     setting = Setting(case, domain, model, records, progress, heartbeat, console.say, earlier_run)
-                    answers.append(problem.solve(setting))
+                    answers.append(without_errors(problem.solve(setting), INTERRUPTED))
+                if case.run.errors:
+                    with timing.stage("errors"), console.progress(f"errors of {name}") as progress:
+                        answers[-1] = with_errors(problem, setting, answers[-1], heartbeat.count - began, progress)
+                else:
+                    answers[-1] = without_errors(answers[-1], SWITCHED_OFF)
     except Stopped:
         records.close()
         place.write_results(results("stopped"))
@@ -111,9 +120,8 @@ def _solve(case: Case, place: Place, comm: MPI.Intracomm, stop: StopFlag) -> Exi
             )
         # once more, with the time that the figures took
         place.write_results(results("completed", verdict))
-    for answer in answers:
-        for warning in answer.warnings:
-            console.warn(warning)
+    for warning in by_weight([warning for answer in answers for warning in answer.warnings]):
+        console.warn(warning)
     report(console, answers, verdict, place.folder, timing.total)
     place.finish()
     return ExitCode.DONE if verdict["passed"] else ExitCode.CERTIFICATE_FAILED

@@ -11,6 +11,7 @@ import example
 import numpy as np
 import numpy.typing as npt
 import pytest
+import pyvista
 from mpi4py import MPI
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkCommonDataModel import vtkUnstructuredGrid
@@ -18,7 +19,7 @@ from vtkmodules.vtkCommonExecutionModel import vtkStreamingDemandDrivenPipeline
 from vtkmodules.vtkIOHDF import vtkHDFReader
 from vtkmodules.vtkIOXML import vtkXMLPUnstructuredGridReader
 
-from fpsolver.output import vtu
+from fpsolver.output import pvd, vtu
 from fpsolver.output.frames import FORMATS
 from fpsolver.output.reader import open_frames
 from fpsolver.runtime import RunFolder, atomic
@@ -97,8 +98,46 @@ def test_what_ranks_wrote_is_what_vtk_reads(tmp_path: Path, form: str, ranks: in
         assert static is not None
         np.testing.assert_array_equal(static.values(-1, "loss"), example.loss(static.mesh().points))
         [(_, grids)] = vtk_frames(tmp_path / f"fields{dimension}{FORMATS[form].suffix}")
-        loss = np.concatenate([vtk_to_numpy(grid.GetPointData().GetArray("loss")) for grid in grids])
-        np.testing.assert_array_equal(loss, static.values(-1, "loss"))
+        assert set(static.names) == {"loss", "exit_time", "current"}
+        for name in static.names:
+            arrays = [grid.GetPointData().GetArray(name) for grid in grids]
+            values = np.concatenate([vtk_to_numpy(array) for array in arrays])
+            np.testing.assert_array_equal(values, static.values(-1, name))
+        points = static.mesh().points
+        np.testing.assert_array_equal(static.values(-1, "current"), points * [1.0, 2.0, 3.0])  # padded by zeros
+        np.testing.assert_array_equal(np.isnan(static.values(-1, "exit_time")), points[:, 0] < 0)
+        leaves = points[:, 0] >= 0
+        np.testing.assert_array_equal(static.values(-1, "exit_time")[leaves], example.loss(points)[leaves])
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_viewers_leave_points_without_value_out_of_their_ranges(tmp_path: Path, form: str) -> None:
+    """NaN marks points from where the process never leaves; colours come from the finite values alone."""
+    lattice = example.box(2)
+    values = np.where(lattice.points[:, 0] < 0, np.nan, lattice.points[:, 0])
+    path = tmp_path / f"fields{FORMATS[form].suffix}"
+    FORMATS[form].fields(MPI.COMM_SELF, path, lattice, {"exit_time": values})
+    [(_, [grid])] = vtk_frames(path)
+    assert grid.GetPointData().GetArray("exit_time").GetRange() == (0.0, 2.0)
+    opened = pyvista.read(path)
+    block = opened[0] if isinstance(opened, pyvista.MultiBlock) else opened
+    assert block.get_data_range("exit_time") == (0.0, 2.0)
+    assert np.isnan(block["exit_time"]).sum() == np.isnan(values).sum()
+
+
+def test_a_static_file_in_pvd_is_exchanged_not_torn(tmp_path: Path) -> None:
+    """The list names the old frame until the new one is whole, and nothing of the old one is left behind."""
+    lattice, path = example.box(2), tmp_path / "fields.pvd"
+    pvd.write_fields(MPI.COMM_SELF, path, lattice, {"loss": lattice.points[:, 0]})
+    before = path.read_text()
+    with pytest.raises(ValueError, match="has shape"):
+        pvd.write_fields(MPI.COMM_SELF, path, lattice, {"loss": lattice.points[:-1, 0]})
+    assert path.read_text() == before
+    pvd.write_fields(MPI.COMM_SELF, path, lattice, {"current": lattice.points[:, :2]})
+    frames = open_frames(tmp_path, "fields")
+    assert frames is not None
+    assert frames.names == ("current",)
+    assert len(list((tmp_path / "fields_frames").iterdir())) == 2  # the frame and its one piece
 
 
 def volume(grids: list[vtkUnstructuredGrid]) -> float:

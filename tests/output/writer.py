@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import example
+import numpy as np
 from mpi4py import MPI
 
 from fpsolver.output.collective import OutputFailed, on_root
@@ -28,7 +29,12 @@ for dimension in (1, 2, 3):
     assert series.times == (0.0, 0.5, 1.0, 2.0)
     series.close()
     series.close()
-    chosen.fields(comm, folder / f"fields{dimension}{chosen.suffix}", lattice, {"loss": example.loss(lattice.points)})
+    path = folder / f"fields{dimension}{chosen.suffix}"
+    loss = example.loss(lattice.points)
+    chosen.fields(comm, path, lattice, {"loss": loss})
+    never = np.where(lattice.points[:, 0] < 0, np.nan, loss)  # an exit time that is infinite in places
+    vector = lattice.points[:, :dimension] * [1.0, 2.0, 3.0][:dimension]
+    chosen.fields(comm, path, lattice, {"loss": loss, "exit_time": never, "current": vector})
 
 
 def refused(error: type[Exception], words: str) -> None:

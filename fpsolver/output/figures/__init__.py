@@ -12,12 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fpsolver.errors import BadUsage
+from fpsolver.output.figures.convergence import convergence
 from fpsolver.output.figures.density import density
+from fpsolver.output.figures.effective_potential import effective_potential
+from fpsolver.output.figures.exit_time import exit_time
 from fpsolver.output.figures.fields import fields
 from fpsolver.output.figures.folder import Run, load_run
 from fpsolver.output.figures.mean_path import mean_path
 from fpsolver.output.figures.regions import regions
 from fpsolver.output.figures.scene import density_3d
+from fpsolver.output.figures.spectrum import spectrum
+from fpsolver.output.figures.stationary import stationary
 from fpsolver.runtime import atomic
 
 if TYPE_CHECKING:
@@ -37,6 +42,11 @@ FIGURES: dict[str, Callable[[Run], Finish]] = {
     "density": _at_once(density),
     "regions": _at_once(regions),
     "mean_path": _at_once(mean_path),
+    "stationary": _at_once(stationary),
+    "effective_potential": _at_once(effective_potential),
+    "spectrum": _at_once(spectrum),
+    "exit_time": _at_once(exit_time),
+    "convergence": _at_once(convergence),
     "fields": _at_once(fields),
     "density_3d": density_3d,
 }
@@ -48,7 +58,8 @@ def draw(folder: Path, what: Sequence[str] | None = None, formats: Sequence[str]
     """Draw figures into a results folder, each atomically.
 
     Args:
-        folder: With ``case.toml`` and whatever of ``results.json``, ``curves.csv``, ``density.*``, ``fields.*`` exists.
+        folder: With ``case.toml`` and whatever of ``results.json``, ``curves.csv``, ``density.*``, ``fields.*`` and
+            ``convergence.json`` exists.
         what: Names of FIGURES; None for all that the run has data for.
         formats: ``png`` (150 dpi) and ``svg``.
 

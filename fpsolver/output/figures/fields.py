@@ -21,7 +21,10 @@ Array = npt.NDArray[np.float64]
 
 
 def fields(run: Run) -> Figure | None:
-    """A panel per field in 1-D and 2-D; None in 3-D (open ``fields.*`` in ParaView) or without fields."""
+    """A panel per field in 1-D and 2-D, of vectors their length; None without fields.
+
+    In 3-D None too: open ``fields.*`` in ParaView.
+    """
     if run.fields is None or run.dimension == 3 or not run.fields.names:
         return None
     names = sorted(run.fields.names, key=lambda name: (name != "loss", name != "diffusion_trace", name))
@@ -35,7 +38,7 @@ def fields(run: Run) -> Figure | None:
         x = run.fields.mesh().points[:, 0]
         order = np.argsort(x, kind="stable")
         for panel, name in zip(panels, names, strict=False):
-            values = run.fields.values(-1, name)
+            values = _size(run.fields.values(-1, name))
             panel.plot(x[order], values[order], color=style.BLUE, linewidth=2)
             panel.set_yscale("log" if isinstance(_norm(values), LogNorm) else "linear")
             panel.set_title(_heading(name, values), fontsize=11)
@@ -49,7 +52,7 @@ def fields(run: Run) -> Figure | None:
 def _images(run: Run, fields: Frames, figure: Figure, panels: dict[str, Axes]) -> None:
     grid = raster(fields.mesh(), COARSE)
     for name, panel in panels.items():
-        image = grid.image(fields.values(-1, name))
+        image = grid.image(_size(fields.values(-1, name)))
         norm = _norm(image)
         drawn = panel.imshow(
             image, origin="lower", extent=grid.extent, aspect="auto", cmap=style.colours("viridis"), norm=norm
@@ -70,9 +73,17 @@ def _norm(values: Array) -> Normalize:
     return Normalize(lowest, highest)
 
 
+def _size(values: Array) -> Array:
+    """Scalars as they are, vectors as their lengths."""
+    return values if values.ndim == 1 else np.asarray(np.linalg.norm(values, axis=1))
+
+
 def _heading(name: str, values: Array) -> str:
     words = name.replace("_", " ")
-    lowest, highest = float(np.nanmin(values)), float(np.nanmax(values))
+    finite = values[np.isfinite(values)]
+    if finite.size == 0:
+        return f"{words}: nowhere finite"
+    lowest, highest = float(finite.min()), float(finite.max())
     if highest - lowest <= 1e-9 * max(abs(lowest), abs(highest)):
         return f"{words}: {highest:.4g} everywhere"
     return words

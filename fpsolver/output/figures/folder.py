@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +33,8 @@ class Run:
         curves: Columns of ``curves.csv``, empty where there are none.
         results: ``results.json``, empty where there is none yet.
         has_learning_rate: The case is one of SGD, whose time is learning rate times iterations.
+        case: ``case.toml`` as it stands.
+        convergence: ``convergence.json``, empty where there is none.
     """
 
     folder: Path
@@ -41,6 +45,8 @@ class Run:
     curves: Mapping[str, Array] = field(default_factory=dict)
     results: Mapping[str, object] = field(default_factory=dict)
     has_learning_rate: bool = False
+    case: Mapping[str, Any] = field(default_factory=dict)
+    convergence: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def dimension(self) -> int:
@@ -48,10 +54,15 @@ class Run:
         return len(self.coordinates)
 
     def field(self, name: str) -> Array | None:
-        """A static field, (points,) on ``fields.mesh()``; None where the run has no such field."""
+        """A static field on ``fields.mesh()``, (points,), or (points, 3) of a vector; None where there is none."""
         if self.fields is None or name not in self.fields.names:
             return None
         return self.fields.values(-1, name)
+
+    def section(self, name: str) -> Mapping[str, Any]:
+        """A section of the results, empty where the case did not ask for it."""
+        entry = self.results.get(name)
+        return entry if isinstance(entry, Mapping) else {}
 
     def mean(self) -> Array | None:
         """Mean of the density at the times of ``curves``, (times, dimension); None without an evolution."""
@@ -134,4 +145,16 @@ def load_run(folder: Path) -> Run:
         curves=read_curves(folder / "curves.csv") if (folder / "curves.csv").exists() else {},
         results=read_results(folder) if (folder / "results.json").exists() else {},
         has_learning_rate="learning_rate" in case.get("noise", {}),
+        case=case,
+        convergence=_json(folder / "convergence.json"),
     )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadUsage(f"{path}: cannot be read ({error}); give the command that wrote it again") from None
+    return content if isinstance(content, dict) else {}

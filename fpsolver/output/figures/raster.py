@@ -47,7 +47,7 @@ class Raster:
 FINE, COARSE = 400, 200  # pixels for densities, for losses
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def raster(mesh: Piece, longest: int) -> Raster:
     """Find the triangle under every pixel; remembered, as several figures show fields of the same mesh.
 

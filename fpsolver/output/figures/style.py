@@ -97,6 +97,17 @@ def time_axis(axes: Axes, times: Array, run: Run) -> npt.NDArray[np.bool_]:
     return visible
 
 
+def notes(figure: Figure, words: Sequence[str]) -> None:
+    """A line or two at the foot of a figure that say what its marks mean, broken where the figure ends."""
+    fits = int(13.5 * figure.get_figwidth())  # letters of this size in a line
+    lines = [""]
+    for word in words:
+        if lines[-1] and len(lines[-1]) + len(word) > fits:
+            lines.append("")
+        lines[-1] += f"; {word}" if lines[-1] else word
+    figure.supxlabel("\n".join(lines), fontsize=9, color="0.3")
+
+
 def label_plane(axes: Axes, run: Run) -> None:
     """Name the two coordinates on their axes."""
     axes.set_xlabel(run.coordinates[0])

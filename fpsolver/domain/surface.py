@@ -1,0 +1,97 @@
+"""The exit set of a triangulated region: the facets through which it is left."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fpsolver.domain.curved import edges_of_facets
+from fpsolver.domain.levelset import Level, evaluate, slopes
+from fpsolver.domain.triangulation import Array, Bools, Ints, Triangulation
+
+
+@dataclass(frozen=True)
+class Surface:
+    """Facets of the exit set.
+
+    Attributes:
+        facets: Their vertices, ascending, (k, d).
+        cells: The cell behind each, (k,).
+        level: The level on whose zero set it lies, -1 for a part of a wall, (k,).
+    """
+
+    facets: Ints
+    cells: Ints
+    level: Ints
+
+    def normals(self, t: Triangulation) -> Array:
+        """Outward unit normals of the straight facets, (k, d)."""
+        d = t.dimension
+        corners = t.cells[self.cells]
+        opposite = (corners[:, :, None] != self.facets[:, None]).all(axis=2)
+        inward = t.points[corners[opposite]] - t.points[self.facets[:, 0]]
+        along = t.points[self.facets[:, 1:]] - t.points[self.facets[:, :1]]
+        # what is left of the way inward without its part along the facet
+        frame = np.linalg.qr(np.swapaxes(along, 1, 2))[0] if d > 1 else np.zeros((len(inward), d, 0))
+        across = inward - np.einsum("kij,klj,kl->ki", frame, frame, inward)
+        return np.asarray(-across / np.linalg.norm(across, axis=1)[:, None])
+
+
+def exit_surface(t: Triangulation, levels: Sequence[Level], absorbing: Level | None) -> Surface:
+    """The boundary of a triangulation but for the reflecting walls.
+
+    Args:
+        t: The cells inside the region; its ``sides`` say which vertices are on which sets.
+        levels: The levels whose zero sets bound the region.
+        absorbing: Walls where it is negative belong to the exit set.
+    """
+    facets, cells = boundary_facets(t.cells)
+    wall = on_walls(t.points[facets], t.lower, t.upper)
+    leaving = ~wall
+    if absorbing is not None and wall.any():
+        leaving[wall] = evaluate(absorbing, t.points[facets[wall]].mean(axis=1)) < 0
+    facets, cells, wall = facets[leaving], cells[leaving], wall[leaving]
+    return Surface(facets, cells, _levels_of(t, levels, facets, wall))
+
+
+def curved_part(t: Triangulation, levels: Sequence[Level]) -> tuple[Ints, Bools]:
+    """The edges of a triangulation that lie on zero sets which bound it, sorted, and on which, (k, levels)."""
+    surface = exit_surface(t, levels, None)
+    on = surface.level >= 0
+    return edges_of_facets(surface.facets[on], surface.level[on], len(levels))
+
+
+def boundary_facets(cells: Ints) -> tuple[Ints, Ints]:
+    """The facets that belong to one cell only, vertices ascending (k, d), and that cell (k,)."""
+    d = cells.shape[1] - 1
+    local = np.array(list(itertools.combinations(range(d + 1), d)))
+    facets = np.sort(cells[:, local].reshape(-1, d), axis=1)
+    base = int(cells.max(initial=0)) + 1
+    keys = facets[:, 0]
+    for i in range(1, d):
+        keys = keys * base + facets[:, i]
+    _, first, count = np.unique(keys, return_index=True, return_counts=True)
+    alone = first[count == 1]
+    return facets[alone], alone // (d + 1)
+
+
+def on_walls(corners: Array, lower: Array, upper: Array) -> Bools:
+    """Which facets (k, vertices, d) lie in one face of the box, exactly."""
+    return np.asarray(((corners == lower).all(axis=1) | (corners == upper).all(axis=1)).any(axis=1))
+
+
+def _levels_of(t: Triangulation, levels: Sequence[Level], facets: Ints, wall: Bools) -> Ints:
+    """The level on which each facet lies: all its vertices do, and among such levels its middle is nearest."""
+    possible = (t.sides[facets] == 0).all(axis=1) & ~wall[:, None]
+    doubtful = possible.sum(axis=1) > 1
+    distance = np.where(possible, 0.0, np.inf)
+    middle = t.points[facets].mean(axis=1)
+    for k, level in enumerate(levels):
+        here = np.flatnonzero(possible[:, k] & doubtful)
+        slope = np.linalg.norm(slopes(level, t, middle[here]), axis=1)
+        distance[here, k] = np.abs(evaluate(level, middle[here])) / np.maximum(slope, 1e-150)
+    nearest = distance.argmin(axis=1) if levels else np.zeros(len(facets), dtype=np.int64)
+    return np.where(possible.any(axis=1), nearest, -1)

@@ -1,0 +1,129 @@
+"""The wells of a potential: where they are, how deep, and how high the passes between them and out of a region.
+
+Found on a regular lattice by flooding: at each level the connected parts of {Psi < level} are labelled. A new part is a
+new well; when two parts meet, the shallower well keeps its name only if it is deep enough to hold a process back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+Array = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+POINTS = {1: 4001, 2: 201, 3: 49}
+"""Lattice points per direction, by dimension."""
+
+LEVELS = 300
+"""Most levels of the flood."""
+
+HIGHEST = 600.0
+"""Potentials are followed so far above their minimum, in nats: exp(-Psi) must not underflow."""
+
+DEPTH = 3.0
+"""A well shallower than this, in nats, is left to the solver: it holds nothing back."""
+
+MOST = 24
+"""No more wells than this are kept, the deepest ones."""
+
+
+@dataclass(frozen=True)
+class Wells:
+    """Wells in the order of their bottoms.
+
+    Attributes:
+        points: (m, d), at least one.
+        bottoms: Psi there above its minimum, (m,).
+        depths: How far the flood rises above the bottom before a lower well, or an exit, is reached, (m,).
+        top: Level above the minimum by which all wells are connected with each other and with the exit.
+    """
+
+    points: Array
+    bottoms: Array
+    depths: Array
+    top: float
+
+
+def wells(
+    potential: Callable[[Array], Array],
+    lower: Sequence[float],
+    upper: Sequence[float],
+    inside: Callable[[Array], Bools] | None = None,
+    depth: float = DEPTH,
+) -> Wells:
+    """The wells of a potential in a box or in a part of it.
+
+    Args:
+        potential: Points (n, d) to Psi in nats, (n,).
+        lower: Lower corner of the box, whose faces reflect.
+        upper: Upper corner.
+        inside: Points to whether they are in the part; its boundary inside of the box is an exit.
+        depth: Least depth of a well, in nats.
+    """
+    d = len(lower)
+    points = lattice_of(lower, upper)
+    shape = points.shape[:-1]
+    flat = points.reshape(-1, d)
+    mask = np.ones(shape, dtype=bool) if inside is None else inside(flat).reshape(shape)
+    if not mask.any():
+        mask = np.ones(shape, dtype=bool)
+    level = np.where(mask, potential(flat).reshape(shape), np.inf)
+    level -= level.min()
+    leaves = mask & ndimage.binary_dilation(~mask, np.ones((3,) * d))
+    return flooded(points, level, leaves, depth)
+
+
+def lattice_of(lower: Sequence[float], upper: Sequence[float]) -> Array:
+    """The points of the lattice, one axis per coordinate and the coordinates last."""
+    axes = [np.linspace(low, high, POINTS[len(lower)]) for low, high in zip(lower, upper, strict=True)]
+    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+
+
+def flooded(points: Array, level: Array, leaves: Bools, depth: float) -> Wells:
+    """The wells of values on a lattice.
+
+    Args:
+        points: (..., d).
+        level: Psi above its minimum, infinite outside, (...).
+        leaves: Where the outside is next.
+        depth: Least depth of a well.
+    """
+    touching = np.ones((3,) * level.ndim)
+    highest = min(float(level[np.isfinite(level)].max()), HIGHEST)
+    where: list[tuple[int, ...]] = []
+    merged: list[float] = []  # the level at which a well met a lower one or the exit; infinite before
+    top = 0.0
+    for height in np.linspace(0.0, highest, max(int(min(highest, LEVELS)), 2) + 1)[1:]:
+        parts, count = ndimage.label(level < height, touching)
+        known = {int(parts[place]) for place in where}
+        fresh = [part for part in range(1, count + 1) if part not in known] if count > len(known) else []
+        for place in ndimage.minimum_position(level, parts, fresh) if fresh else []:
+            where.append(tuple(int(i) for i in place))
+            merged.append(np.inf)
+        out = set(np.unique(parts[leaves & (parts > 0)]).tolist())
+        order = sorted(range(len(where)), key=lambda i: float(level[where[i]]))
+        seen: set[int] = set()
+        dropped = set()
+        for i in order:
+            part = int(parts[where[i]])
+            if (part in seen or part in out) and merged[i] == np.inf:
+                merged[i] = float(height)
+                first = i == order[0]
+                if not first and height - level[where[i]] < depth:
+                    dropped.add(i)
+                else:
+                    top = max(top, float(height))
+            seen.add(part)
+        where = [place for i, place in enumerate(where) if i not in dropped]
+        merged = [value for i, value in enumerate(merged) if i not in dropped]
+    order = sorted(range(len(where)), key=lambda i: float(level[where[i]]))
+    bottoms = np.array([float(level[where[i]]) for i in order])
+    depths = np.minimum([merged[i] for i in order], highest) - bottoms
+    keep = np.sort(np.argsort(-depths, kind="stable")[:MOST])
+    at = np.array([points[where[i]] for i in order])
+    return Wells(at[keep], bottoms[keep], depths[keep], top)

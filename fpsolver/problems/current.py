@@ -1,0 +1,60 @@
+"""The probability current of a stationary density: J = -(D grad pi + a pi) = -w (D grad h + c h)."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from dolfinx import fem, la
+from petsc4py import PETSc
+
+from fpsolver.generator.generator import Generator
+
+Array = npt.NDArray[np.float64]
+
+
+def current_size(generator: Generator, vector: PETSc.Vec) -> float:
+    """Integral of |J| over the domain. Collective."""
+    quadrature = generator.quadrature
+    points = quadrature.points[: quadrature.cells.owned]
+    function = generator.function(vector)
+    flux = _flux(
+        generator,
+        points.reshape(-1, points.shape[2]),
+        quadrature.values(function).ravel(),
+        quadrature.gradients(function).reshape(-1, points.shape[2]),
+    )
+    return float(generator.comm.allreduce(float(quadrature.measure.ravel() @ np.linalg.norm(flux, axis=1))))
+
+
+def current_at_nodes(generator: Generator, vector: PETSc.Vec) -> Array:
+    """J at the local nodes, (local nodes, d): the mean of what the cells around a node say. Collective."""
+    space, quadrature = generator.space, generator.quadrature
+    element, dofs = space.element.basix_element, quadrature.dofs
+    reference = np.asarray(element.points)
+    slopes = element.tabulate(1, reference)[1:, :, :, 0]
+    local = generator.function(vector).x.array[dofs]
+    gradient = np.einsum(
+        "cqdi,dqa,ca->cqi", quadrature.cells.inverse_jacobians(reference), slopes, local, optimize=True
+    )
+    points = quadrature.cells.points(reference)[: quadrature.cells.owned]
+    d = points.shape[2]
+    flux = _flux(generator, points.reshape(-1, d), local.ravel(), gradient.reshape(-1, d))
+    columns = [_node_sum(space, dofs, flux[:, i]) for i in range(d)]
+    shares = _node_sum(space, dofs, np.ones(len(flux)))
+    return np.stack(columns, axis=1) / shares[:, None]
+
+
+def _flux(generator: Generator, points: Array, ratio: Array, gradient: Array) -> Array:
+    exponent, slope = generator.weight(points)
+    coefficients = generator.model(points)
+    transport = coefficients.advection - np.einsum("nij,nj->ni", coefficients.diffusion, slope)
+    spread = np.einsum("nij,nj->ni", coefficients.diffusion, gradient)
+    return np.asarray(-np.exp(-exponent)[:, None] * (spread + transport * ratio[:, None]))
+
+
+def _node_sum(space: fem.FunctionSpace, dofs: npt.NDArray[np.int32], values: Array) -> Array:
+    total = fem.Function(space)
+    total.x.array[:] = np.bincount(dofs.ravel(), values, minlength=len(total.x.array))
+    total.x.scatter_reverse(la.InsertMode.add)
+    total.x.scatter_forward()
+    return np.asarray(total.x.array)

@@ -1,0 +1,174 @@
+"""Time to leave a region: its moments, the rate of escape, and what a process that has not left yet settles to.
+
+K u_1 = M 1,   K u_k = k M u_{k-1},   u = 0 on the exit set        moments E[tau^k]
+K v = (integral of 2 w grad u_1 . D grad u_1 against v)             variance, a sum of positive terms
+K q = lambda M q,   K^T h = lambda M h                              escape rate and quasi-stationary density w h
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from petsc4py import PETSc
+
+from fpsolver.case import Exit
+from fpsolver.certificate import Check
+from fpsolver.generator.eigen import largest
+from fpsolver.generator.generator import Generator
+from fpsolver.generator.pinned import Pinned
+from fpsolver.linalg import SolveCount
+from fpsolver.problems.base import Answer, Setting
+from fpsolver.problems.exit_checks import DUALITY, NEGATIVE, WARN_NEGATIVE, duality, negative_part
+from fpsolver.problems.exit_report import at_probes, at_start, described, write_fields
+from fpsolver.problems.killed import Killed, killed
+from fpsolver.problems.limits import BACKWARD_ERROR, KERNEL_DEFECT
+from fpsolver.problems.starts import Start, starts_of
+from fpsolver.problems.times import Times
+from fpsolver.problems.traps import trapped
+from fpsolver.quantity import Quantity
+
+Array = npt.NDArray[np.float64]
+
+
+def solve_exits(setting: Setting) -> Answer:
+    """All exits of the case. Collective.
+
+    Raises:
+        BadUsage: A region has no cells, or a start lies outside of its region.
+        SolverFailed: A solve failed.
+        Stopped: The heartbeat said so.
+    """
+    parts = []
+    for i, wanted in enumerate(setting.case.exits):
+        setting.heartbeat()
+        parts.append(_solved(setting, wanted))
+        setting.progress((i + 1) / len(setting.case.exits), wanted.region)
+    return Answer(
+        "exit",
+        [part.results for part in parts],
+        parts[0].generator,
+        checks=[check for part in parts for check in part.checks],
+        probes=[
+            {name: value for part in parts for name, value in part.probes[i].items()}
+            for i in range(len(setting.case.probes))
+        ],
+        warnings=[warning for part in parts for warning in part.warnings],
+        summary=[line for part in parts for line in part.summary],
+    )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one exit contributes to the answer."""
+
+    results: dict[str, object]
+    generator: Generator
+    checks: Sequence[Check]
+    probes: Sequence[dict[str, Quantity]]
+    warnings: Sequence[str]
+    summary: Sequence[tuple[str, object]]
+
+
+def _solved(setting: Setting, wanted: Exit) -> _Part:
+    problem = killed(setting, wanted)
+    starts = starts_of(setting, wanted, problem)
+    fate = trapped(setting, wanted, problem)
+    generator, count = problem.generator, SolveCount()
+    inverse = Pinned(generator, problem.fixed, problem.pins, "exit", count)
+    setting.announce(
+        f"exit from {wanted.region}: {generator.unknowns} unknowns of degree {generator.degree} on "
+        f"{problem.cells} cells, weight {generator.weight.kind}, {inverse.pins} pinned"
+    )
+    times = None if fate.everywhere else _times(inverse, max(wanted.moments, 2), setting)
+    rate = Quantity(None, why=fate.reason) if times is None else Quantity(times.rate, scale="log")
+    results: dict[str, object] = {
+        "region": wanted.region,
+        "unknowns": generator.unknowns,
+        "cells": problem.cells,
+        "pins": inverse.pins,
+        "escape_rate": rate,
+        "starts": [at_start(setting, wanted, start, times, fate.reason_at(start.functional)) for start in starts],
+    }
+    checks: list[Check] = []
+    warnings: list[str] = []
+    if times is not None and not setting.is_companion:
+        write_fields(setting, wanted, problem, times, fate)
+        if fate.probability is None:
+            found, more, warnings = _judged(wanted, problem, inverse, starts, times)
+            checks += found
+            results |= more
+    checks += [
+        Check("constants in the kernel of K", generator.kernel_defect(), KERNEL_DEFECT),
+        Check("backward error of solves", count.backward_error, BACKWARD_ERROR),
+    ]
+    inverse.destroy()
+    probes = at_probes(setting, wanted, problem, times, fate)
+    return _Part(results, generator, checks, probes, warnings, described(wanted, results))
+
+
+def _times(inverse: Pinned, count: int, setting: Setting) -> Times:
+    generator = inverse.generator
+    load, moments = generator.total, []
+    for order in range(1, count + 1):
+        moments.append(inverse.solve(load))
+        setting.heartbeat()
+        load = generator.total.duplicate()
+        generator.mass.mult(moments[-1], load)
+        load.scale(order + 1.0)
+    rate, density = _quasi_stationary(inverse, moments[0])
+    return Times(moments, _variance(inverse, moments), rate, density)
+
+
+def _variance(inverse: Pinned, moments: Sequence[PETSc.Vec]) -> PETSc.Vec:
+    """v with -L v = 2 grad u . D grad u, which is E[tau^2] - u^2 without the difference of two large numbers."""
+    generator = inverse.generator
+    if generator.monotone:  # its gradients are those of another form
+        square = moments[0].duplicate()
+        square.pointwiseMult(moments[0], moments[0])
+        square.aypx(-1.0, moments[1])
+        return square
+    quadrature = generator.quadrature
+    slope = quadrature.gradients(generator.function(moments[0]))
+    diffusion = generator.coefficients.diffusion.reshape(*slope.shape, slope.shape[2])
+    spread = np.einsum("cqi,cqij,cqj->cq", slope, diffusion, slope)
+    return inverse.solve(generator.observable(2.0 * np.asarray(spread)))
+
+
+def _quasi_stationary(inverse: Pinned, first: PETSc.Vec) -> tuple[float, PETSc.Vec]:
+    """The smallest eigenvalue of K u = lambda M u and its left eigenvector, of unit mass."""
+    generator = inverse.generator
+    scale = first.norm(PETSc.NormType.INFINITY)  # 1e100 squared is no number
+
+    def apply(vector: PETSc.Vec) -> PETSc.Vec:
+        load = vector.duplicate()
+        generator.mass.mult(vector, load)
+        load.scale(1.0 / scale)
+        return inverse.solve_transposed(load)
+
+    slowest = largest(apply, apply(generator.one), 1, "escape")[0]
+    density = slowest.real
+    density.scale(1.0 / generator.total.dot(density))
+    return 1.0 / (slowest.value.real * scale), density
+
+
+def _judged(
+    wanted: Exit, problem: Killed, inverse: Pinned, starts: Sequence[Start], times: Times
+) -> tuple[list[Check], dict[str, object], list[str]]:
+    """Checks of the times, the lowest one anywhere, and warnings."""
+    lowest, place, weighted = negative_part(problem.generator, times)
+    highest = times.moments[0].max()[1]
+    warnings = []
+    if lowest < -WARN_NEGATIVE * highest:
+        where = ", ".join(f"{x:.4g}" for x in place)
+        warnings.append(
+            f"exit from {wanted.region}: the computed time falls to {lowest:.3g} at ({where}), where hardly any mass "
+            "ever is; refine the mesh there if that corner matters"
+        )
+    checks = [
+        Check(f"exit from {wanted.region}: duality", duality(problem, starts, times), DUALITY),
+        Check(f"exit from {wanted.region}: negative part", weighted, NEGATIVE),
+    ]
+    return checks, {"lowest": lowest, "lowest_point": list(place)}, warnings

@@ -1,0 +1,44 @@
+"""The wells of a problem and the weight that is right for its barriers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+from mpi4py import MPI
+
+from fpsolver.generator.weight import Weight
+from fpsolver.generator.wells import Wells, wells
+from fpsolver.problems.base import Setting
+
+Array = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+MARGIN = 20.0
+"""The weight follows the potential so many nats beyond the highest pass; farther corners matter to nobody."""
+
+LOWEST_CEILING = 25.0
+
+
+def landscape(setting: Setting, inside: Callable[[Array], Bools] | None = None) -> Wells:
+    """The wells of the reference potential in the domain or in a part of it. Collective; rank 0 looks for them."""
+    reference, comm = setting.reference, setting.domain.comm
+    box = setting.case.domain
+    found: Wells | None = None
+    if comm.rank == 0:
+        found = wells(lambda points: reference.potential(points)[0], box.lower, box.upper, inside)
+    shared: Wells = _broadcast(comm, found)
+    return shared
+
+
+def fitting_weight(reference: Weight, found: Wells) -> Weight:
+    """The weight that follows the reference potential over all barriers and not much farther."""
+    return replace(reference, ceiling=max(found.top + MARGIN, LOWEST_CEILING))
+
+
+def _broadcast(comm: MPI.Comm, found: Wells | None) -> Wells:
+    shared = comm.bcast(found, root=0)
+    assert isinstance(shared, Wells)
+    return shared

@@ -1,0 +1,226 @@
+"""Where the process ends: the stationary density, its current, its wells, and the slow part of the spectrum.
+
+    K^T h = 0,   h . M 1 = 1,   pi = w h,   J = -w (D grad h + c h),   c = a - D grad Psi
+
+Where the potential is known and absorbs the whole drift (detailed balance), pi = exp(-Psi)/Z is exact and spans as many
+orders of magnitude as numbers do; the solution of the matrix is then compared with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from mpi4py import MPI
+from petsc4py import PETSc
+
+from fpsolver.certificate import Check
+from fpsolver.domain.locate import point_rules
+from fpsolver.errors import BadUsage
+from fpsolver.generator.generator import Generator, is_absorbed
+from fpsolver.generator.pinned import Pinned
+from fpsolver.generator.projection import project
+from fpsolver.linalg import SolveCount
+from fpsolver.problems.base import Answer, Setting
+from fpsolver.problems.current import current_at_nodes, current_size
+from fpsolver.problems.landscape import fitting_weight, landscape
+from fpsolver.problems.limits import BACKWARD_ERROR, KERNEL_DEFECT
+from fpsolver.problems.modes import modes_of
+from fpsolver.problems.observables import Observables
+from fpsolver.problems.spectrum import Metastable, Mode, metastable, spectrum
+from fpsolver.quantity import Quantity
+
+Array = npt.NDArray[np.float64]
+
+NEGATIVE_MASS = 1e-3
+STATIONARITY = 1e-3
+EIGENFUNCTIONS = 3
+"""So many eigenfunctions are written as fields."""
+
+
+@dataclass(frozen=True)
+class State:
+    """A stationary density w h.
+
+    Attributes:
+        generator: With the weight that the density refers to.
+        vector: h, of unit mass.
+        balanced: Detailed balance holds: no current at all.
+        exact: h is a constant: the weight itself, without its bend, is the density.
+    """
+
+    generator: Generator
+    vector: PETSc.Vec
+    balanced: bool
+    exact: bool
+
+
+def solve_stationary(setting: Setting) -> Answer:
+    """The stationary state of the case and the eigenvalues of smallest real part. Collective.
+
+    Raises:
+        SolverFailed: A solve failed.
+        Stopped: The heartbeat said so.
+    """
+    case = setting.case
+    assert case.stationary is not None
+    found = setting.once(("wells", None), lambda: landscape(setting))
+    generator = setting.generator(fitting_weight(setting.reference, found))
+    count = SolveCount()
+    nobody = np.zeros(generator.space.dofmap.index_map.size_local, dtype=bool)
+    inverse = Pinned(generator, nobody, found.points, "stationary", count)
+    setting.announce(
+        f"stationary: {generator.unknowns} unknowns of degree {generator.degree}, weight {generator.weight.kind}, "
+        f"{inverse.pins} pinned"
+    )
+    setting.heartbeat()
+    solved = inverse.stationary()
+    solved.scale(1.0 / generator.total.dot(solved))
+    modes = spectrum(inverse, solved, case.stationary.eigenvalues - 1, setting.heartbeat)
+    exchange = metastable(inverse, solved, modes)
+    exact = gibbs_state(generator)
+    state = State(generator, solved, generator.reversible, exact=False) if exact is None else exact
+    moments = Observables(state.generator, case.coordinates, case.regions)(state.vector)
+    projection = project(state.generator, state.vector)
+    results: dict[str, object] = {
+        "states": 1,
+        "detailed_balance": state.balanced,
+        "regions": {name: Quantity(value, scale="log") for name, value in moments.regions.items()},
+        "mean": [Quantity(float(value)) for value in moments.mean],
+        "covariance": [[Quantity(float(value)) for value in row] for row in moments.covariance],
+        "eigenvalues": [Quantity(0.0, 0.0)] + [_eigenvalue(mode) for mode in modes],
+        "current": Quantity(0.0, 0.0) if state.balanced else Quantity(current_size(state.generator, state.vector)),
+        "pins": inverse.pins,
+        "unknowns": generator.unknowns,
+    }
+    if modes:
+        results["spectral_gap"] = Quantity(modes[0].value.real, scale="log")
+    if exchange is not None:
+        results["metastable"] = _exchange(found.points, exchange)
+    checks: list[Check] = []
+    if not setting.is_companion:
+        results |= {"negative_mass": projection.moved, "modes": modes_of(setting, state, projection.shift)}
+        _write_fields(setting, state, projection.shift, modes)
+        checks = [
+            Check("stationary state: negative mass", projection.moved, NEGATIVE_MASS),
+            Check("stationary state: K^T h", _defect(generator, solved), BACKWARD_ERROR),
+            Check("constants in the kernel of K", generator.kernel_defect(), KERNEL_DEFECT),
+            Check("backward error of solves", count.backward_error, BACKWARD_ERROR),
+        ]
+        if exact is not None:
+            checks.append(Check("stationary state against exp(-Psi)/Z", _distance(generator, solved), STATIONARITY))
+    inverse.destroy()
+    probes = _probes(setting, state, projection.shift)
+    return Answer("stationary", results, generator, checks, probes, summary=_summary(results))
+
+
+def gibbs_state(generator: Generator) -> State | None:
+    """exp(-Psi)/Z where Psi, without the bend of the weight, absorbs the whole drift; None elsewhere. Collective."""
+    if generator.monotone or generator.weight.kind == "none":
+        return None
+    unbent = replace(generator.weight, ceiling=np.inf)
+    points = generator.quadrature.points[: generator.quadrature.cells.owned]
+    _, slope = unbent(points.reshape(-1, points.shape[2]))
+    coefficients = generator.coefficients
+    absorbed = np.einsum("nij,nj->ni", coefficients.diffusion, slope)
+    if not is_absorbed(coefficients.advection, absorbed, generator.comm):
+        return None
+    view = replace(generator, weight=unbent)
+    mass = generator.comm.allreduce(float((view.quadrature.measure * view.weight_at_points).sum()))
+    vector = generator.one.copy()
+    vector.scale(1.0 / mass)
+    return State(view, vector, balanced=True, exact=True)
+
+
+def _eigenvalue(mode: Mode) -> Quantity:
+    imag = mode.value.imag if mode.imaginary is not None else None
+    return Quantity(mode.value.real, scale="log", imag=imag)
+
+
+def _exchange(points: Array, exchange: Metastable) -> dict[str, object]:
+    sets = [
+        {"point": [float(x) for x in point], "mass": Quantity(float(mass), scale="log")}
+        for point, mass in zip(points, exchange.masses, strict=False)
+    ]
+    rates = [[Quantity(float(rate), scale="log") for rate in row] for row in exchange.rates]
+    for i in range(len(rates)):
+        rates[i][i] = Quantity(0.0, 0.0)
+    return {"sets": sets, "rates": rates}
+
+
+def _defect(generator: Generator, vector: PETSc.Vec) -> float:
+    """max |K^T h| / (|K^T| |h|) over the rows."""
+    image = vector.duplicate()
+    generator.stiffness.multTranspose(vector, image)
+    magnitude = generator.stiffness.copy()
+    start, columns, values = magnitude.getValuesCSR()
+    magnitude.setValuesCSR(start, columns, np.abs(values))
+    magnitude.assemble()
+    size, bound = vector.copy(), vector.duplicate()
+    size.abs()
+    magnitude.multTranspose(size, bound)
+    magnitude.destroy()
+    below = bound.array_r
+    local = np.abs(image.array_r) / np.where(below > 0.0, below, 1.0)
+    return float(generator.comm.allreduce(local.max(initial=0.0), MPI.MAX))
+
+
+def _distance(generator: Generator, solved: PETSc.Vec) -> float:
+    """Half the L1 distance between the solution of the matrix and the weight itself, both of unit mass."""
+    values, masses, _ = generator.samples(solved)
+    total = generator.comm.allreduce(float(masses.sum()))
+    return float(generator.comm.allreduce(float((masses * np.abs(values - 1.0 / total)).sum())) / 2.0)
+
+
+def _write_fields(setting: Setting, state: State, shift: float, modes: list[Mode]) -> None:
+    lattice, nodes = setting.lattice
+    generator = state.generator
+    points = lattice.points[:, : lattice.dimension]
+    exponent = generator.weight(points)[0]
+    ratio = generator.function(state.vector).x.array[nodes] - shift
+    fields = {"stationary_density": np.exp(-exponent) * np.maximum(ratio, 0.0)}
+    with np.errstate(divide="ignore", invalid="ignore"):
+        potential = exponent - np.log(np.where(ratio > 0.0, ratio, np.nan))
+    least = generator.comm.allreduce(float(np.nanmin(potential, initial=np.inf)), MPI.MIN)
+    fields["effective_potential"] = potential - least
+    if not state.balanced:
+        fields["current"] = current_at_nodes(generator, state.vector)[nodes]
+    for number, mode in enumerate(modes[:EIGENFUNCTIONS], start=1):
+        suffix = "" if mode.imaginary is None else "_real"
+        fields[f"eigenfunction_{number}{suffix}"] = generator.function(mode.real).x.array[nodes]
+        if mode.imaginary is not None:
+            fields[f"eigenfunction_{number}_imaginary"] = generator.function(mode.imaginary).x.array[nodes]
+    setting.recorder.fields(lattice, fields)
+
+
+def _probes(setting: Setting, state: State, shift: float) -> list[dict[str, Quantity]]:
+    """The projected density and its logarithm at each probe."""
+    points = setting.case.probes
+    found = []
+    for point, rule in zip(points, point_rules(setting.domain, setting.cells, points), strict=True):
+        if rule is None:
+            raise BadUsage(f"probe: the point {list(point)} lies outside the mesh; move it inside")
+        functional = state.generator.quadrature.functional_of_rule(rule, np.ones(len(rule.weights)))
+        ratio = float(functional.dot(state.vector)) - shift
+        exponent = float(state.generator.weight(np.array([point]))[0][0])
+        if ratio > 0.0:
+            density = Quantity(float(np.exp(-exponent)) * ratio, scale="log")
+            logarithm = Quantity(float(np.log(ratio)) - exponent)
+        else:
+            density = Quantity(0.0)
+            logarithm = Quantity(None, why="the density is not resolved there: its value is below its error")
+        found.append({"stationary_density": density, "log_stationary_density": logarithm})
+    return found
+
+
+def _summary(results: dict[str, object]) -> list[tuple[str, object]]:
+    lines: list[tuple[str, object]] = [("stationary states", str(results["states"]))]
+    lines.append(("detailed balance", "yes" if results["detailed_balance"] else "no"))
+    regions = results["regions"]
+    assert isinstance(regions, dict)
+    lines += [(f"stationary mass in {name}", value) for name, value in regions.items()]
+    if "spectral_gap" in results:
+        lines.append(("spectral gap", results["spectral_gap"]))
+    lines.append(("current", results["current"]))
+    return lines

@@ -1,0 +1,205 @@
+"""Error bars: every problem is solved again, more crudely, and what changes says how far the answer can be trusted.
+
+Two companions: elements of lower degree on the same mesh, and the same elements on cells twice as large. Together they
+have about half of the unknowns of the run. See `fpsolver.study.estimate` for what is made of the differences.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from fpsolver.case import Box, Case
+from fpsolver.domain.box import box_mesh
+from fpsolver.errors import BadUsage, SolverFailed
+from fpsolver.problems import Answer, Problem, Setting
+from fpsolver.problems.base import NO_ESTIMATE
+from fpsolver.quantity import Quantity
+from fpsolver.study.estimate import error
+from fpsolver.study.trees import Place, changed, dotted, lengths, quantities
+
+SWITCHED_OFF = "error estimates are switched off (run.errors)"
+INTERRUPTED = "the run was stopped before the error was estimated"
+
+_OPEN = (None, NO_ESTIMATE, SWITCHED_OFF, INTERRUPTED)
+
+LOWER = {1: 1, 2: 1, 3: 2, 4: 2}
+"""The degree of the companion on the same mesh; from degree 5 on two less."""
+
+Progress = Callable[[float, str], None]
+
+UNDER_RESOLVED = 0.05
+"""A relative error that makes the run under-resolved."""
+
+TOO_COARSE = "under-resolved"
+
+PATIENCE = 3
+"""A companion that takes so many times the heartbeats of the run is given up: it does not resolve the problem."""
+
+SPARE_BEATS = 300
+
+
+class Beats:
+    """A heartbeat that counts, the same on all ranks, so that no companion works longer than the run itself."""
+
+    def __init__(self, beat: Callable[[], None]) -> None:
+        self._beat = beat
+        self._limit: int | None = None
+        self.count = 0
+
+    def __call__(self) -> None:
+        """One beat."""
+        self.count += 1
+        if self._limit is not None and self.count > self._limit:
+            raise SolverFailed(
+                "takes far more solves than the run itself: its mesh or degree does not resolve the case"
+            )
+        self._beat()
+
+    def limited(self, limit: int) -> Beats:
+        """A heartbeat of its own that raises SolverFailed after so many."""
+        other = Beats(self._beat)
+        other._limit = limit
+        return other
+
+
+@dataclass(frozen=True)
+class _Companion:
+    """A cruder answer: its quantities and the lengths of its lists, or why there is none."""
+
+    name: str
+    quantities: Mapping[Place, Quantity]
+    lengths: Mapping[Place, int]
+    why: str | None = None
+
+
+def without_errors(answer: Answer, why: str) -> Answer:
+    """The answer with the reason at every quantity that has no error."""
+    return changed(answer, lambda place, quantity: replace(quantity, why=why) if _is_open(quantity) else quantity)
+
+
+def with_errors(problem: Problem, setting: Setting, answer: Answer, beats: int, progress: Progress) -> Answer:
+    """The answer with the error of every quantity, and a warning first where the run is under-resolved. Collective.
+
+    Args:
+        problem: What was asked.
+        setting: How it was answered.
+        answer: What was found.
+        beats: Heartbeats that it took.
+        progress: Takes the finished share and a few words.
+
+    Raises:
+        Stopped: The heartbeat said so.
+    """
+    degree = setting.case.discretization.degree
+    below = LOWER.get(degree, degree - 2)
+    limit = PATIENCE * beats + SPARE_BEATS
+    lower = coarser = None
+    if below < degree:
+        lower = _solved(problem, f"of degree {below}", setting.companion(below), setting, limit, _half(progress, 0))
+    if max(setting.case.domain.cells) > 1:
+        coarser = _solved(problem, "on cells twice as large", _coarser(setting), setting, limit, _half(progress, 1))
+    here = lengths(answer)
+
+    def estimated(place: Place, quantity: Quantity) -> Quantity:
+        if not _is_open(quantity):
+            return quantity
+        reasons: list[str] = []
+        others = [_same(companion, place, here, reasons) for companion in (lower, coarser)]
+        if others == [None, None]:
+            return replace(quantity, why="; ".join(reasons) or "the mesh has one cell: there is no cruder one")
+        return replace(quantity, error=error(quantity, others[0], others[1], degree, below), why=None)
+
+    found = changed(answer, estimated)
+    return replace(found, warnings=[*under_resolved(found, setting.case), *found.warnings])
+
+
+def under_resolved(answer: Answer, case: Case) -> list[str]:
+    """A warning that names the quantity known least and what to change, or nothing."""
+    worst, place = 0.0, None
+    for where, quantity in quantities(answer).items():
+        relative = _relative(quantity)
+        if relative > worst:
+            worst, place = relative, where
+    if worst <= UNDER_RESOLVED or place is None:
+        return []
+    number = quantities(answer)[place]
+    cells, degree = case.domain.cells, case.discretization.degree
+    share = f"{worst:.0%}" if worst < 10.0 else f"{worst:.0e} times its size"
+    advice = f"domain.cells = {[2 * count for count in cells]} (now {list(cells)})"
+    if case.discretization.scheme == "weighted":
+        advice += f" or discretization.degree = {degree + 2} (now {degree})"
+    return [
+        f"{TOO_COARSE}: the error of {dotted(place)} = {number.value:.4g} is about {number.error:.1g} ({share}); "
+        f"write {advice}"
+    ]
+
+
+def by_weight(warnings: Sequence[str]) -> list[str]:
+    """The warnings, those first that a run is under-resolved."""
+    return sorted(warnings, key=lambda warning: not warning.startswith(TOO_COARSE))
+
+
+def _relative(quantity: Quantity) -> float:
+    """The error over the size of the quantity; 0 where it is no number, or known down to the floor."""
+    if quantity.value is None or quantity.error is None or quantity.error <= 2.0 * quantity.floor:
+        return 0.0
+    size = max(math.hypot(quantity.value, quantity.imag or 0.0), quantity.size)
+    return quantity.error / size if size > 0.0 else 0.0
+
+
+def _is_open(quantity: Quantity) -> bool:
+    """Whether it is a number without error and without another reason for that."""
+    return quantity.value is not None and quantity.error is None and quantity.why in _OPEN
+
+
+def _solved(problem: Problem, name: str, twin: Setting, setting: Setting, limit: int, progress: Progress) -> _Companion:
+    heartbeat = setting.heartbeat.limited(limit) if isinstance(setting.heartbeat, Beats) else setting.heartbeat
+    limited = replace(twin, heartbeat=heartbeat, progress=progress)
+    limited.__dict__["reference"] = setting.reference  # the weight depends on neither degree nor mesh
+    try:
+        answer = problem.solve(limited)
+    except (SolverFailed, BadUsage) as failure:  # on all ranks
+        return _Companion(name, {}, {}, f"the companion {name}: {str(failure).splitlines()[0]}")
+    return _Companion(name, quantities(answer), lengths(answer))
+
+
+def _coarser(setting: Setting) -> Setting:
+    """The same questions on cells twice as large."""
+    case = coarse(setting.case)
+    box = case.domain
+    domain = box_mesh(setting.domain.comm, box.lower, box.upper, box.cells, box.diagonal)
+    kept = {key: value for key, value in setting.shared.items() if not (isinstance(key, tuple) and key[0] == "mesh")}
+    return replace(setting.companion(case.discretization.degree), case=case, domain=domain, shared=kept)
+
+
+def coarse(case: Case, factor: int = 2) -> Case:
+    """The case on cells so many times as large."""
+    box: Box = case.domain
+    return replace(case, domain=replace(box, cells=tuple(max(1, -(-count // factor)) for count in box.cells)))
+
+
+def _half(progress: Progress, number: int) -> Progress:
+    """The progress of one of two companions."""
+    return lambda share, text: progress((number + share) / 2.0, text)
+
+
+def _same(companion: _Companion | None, place: Place, here: Mapping[Place, int], reasons: list[str]) -> Quantity | None:
+    """What stands at the same place of a companion; None with a reason where nothing comparable does."""
+    if companion is None:
+        return None
+    if companion.why is not None:
+        reasons.append(companion.why)
+        return None
+    above: Sequence[Place] = [place[:length] for length in range(1, len(place))]
+    for where in above:
+        if where in here and here[where] != companion.lengths.get(where):
+            found = companion.lengths.get(where, 0)
+            reasons.append(f"the companion {companion.name} found {found} of {dotted(where)} instead of {here[where]}")
+            return None
+    quantity = companion.quantities.get(place)
+    if quantity is None or quantity.value is None:
+        reasons.append(f"the companion {companion.name} has no such number")
+        return None
+    return quantity
