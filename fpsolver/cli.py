@@ -62,6 +62,21 @@ def _prepared(args: argparse.Namespace) -> list[tuple[Case, Path]]:
     return list(zip(cases, _folders([case.path for case in cases], args.output), strict=True))
 
 
+def _converge(args: argparse.Namespace) -> ExitCode:
+    """Solve a case at several levels."""
+    from fpsolver.case import load_all
+
+    with StopFlag() as stop:
+        (case,) = load_all([args.case], args.set)
+        comm = start_mpi(args.petsc)
+        stop.end_if_asked(comm, "before the run began")
+        from fpsolver.study.converge import converge_case
+
+        default = Path("results") / f"{case.path.name.removesuffix('.toml')}_converge"
+        folder = default if args.output is None else Path(args.output)
+        return converge_case(case, folder, comm, levels=args.levels, by=args.by, fresh=args.fresh, stop=stop)
+
+
 def _solver() -> Callable[..., ExitCode]:
     """`run_case`; its import takes about a second, most of it for DOLFINx."""
     from fpsolver.study.solving import run_case
@@ -113,6 +128,10 @@ def _folders(cases: Sequence[Path], output: str | None) -> list[Path]:
 
 def _case_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("cases", nargs="+", metavar="CASE", help="case file (TOML)")
+    _set_argument(parser)
+
+
+def _set_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change an entry, such as parameters.d=0.05"
     )
@@ -124,6 +143,17 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fresh", action="store_true", help="discard earlier results of ours in that folder")
     parser.add_argument("--no-errors", action="store_true", help="leave the estimates of errors out (run.errors)")
     parser.epilog = "What follows -- goes to PETSc, for example: -- -evolution_pc_factor_mat_solver_type superlu_dist"
+
+
+def _converge_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("case", metavar="CASE", help="case file (TOML)")
+    _set_argument(parser)
+    parser.add_argument("--levels", type=int, default=3, metavar="N", help="how many levels (default 3)")
+    parser.add_argument(
+        "--by", choices=("h", "degree"), default="h", help="halve the cells (default), or raise the degree"
+    )
+    parser.add_argument("-o", "--output", metavar="DIR", help="folder (default results/<name of the case>_converge)")
+    parser.add_argument("--fresh", action="store_true", help="discard earlier results of ours in that folder")
 
 
 def _show_arguments(parser: argparse.ArgumentParser) -> None:
@@ -140,6 +170,7 @@ def _plot_arguments(parser: argparse.ArgumentParser) -> None:
 VERBS: dict[str, Verb] = {  # the table of contents of the program
     "run": Verb(_run, _run_arguments, "solve all that the cases ask for"),
     "validate": Verb(_validate, _case_arguments, "check cases without FEniCS or MPI, with advice on resolution"),
+    "converge": Verb(_converge, _converge_arguments, "solve a case on finer and finer meshes: orders and limits"),
     "show": Verb(_show, _show_arguments, "print the results of a run"),
     "plot": Verb(_plot, _plot_arguments, "draw the figures of a run again"),
 }

@@ -8,9 +8,14 @@ UNAVAILABLE: dict[str, str] = {  # "section", "section.key" (unless at its defau
     "loss.table": "write loss.expression, or loss.per_sample with [data]",
     "loss.python": "write loss.expression, or loss.per_sample with [data]",
     "noise.covariance=table": 'write "samples" or a matrix of expressions',
-    "boundary": "remove the section; all of the boundary reflects",
+    "boundary.group": "write boundary.absorbing",
     "committor": "remove the sections",
     "entropy": "remove the section",
     "simulation": "remove the section",
     "run.walltime": 'remove the key, or write "auto"',
+}
+
+NOT_TOGETHER: dict[tuple[str, str], str] = {  # sections that are available, but not in one case
+    ("boundary", "evolution"): "an absorbing boundary ends exit times only; remove one of the two sections",
+    ("boundary", "stationary"): "an absorbing boundary ends exit times only; remove one of the two sections",
 }

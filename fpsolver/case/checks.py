@@ -89,9 +89,11 @@ class _Sampled:
         if draft.boundary is not None and draft.boundary.absorbing is not None:
             self.absorbing(draft.boundary.absorbing)
         if draft.initial is not None:
-            self.initial(draft.initial, empty)
+            self.initial(("evolution", "initial"), draft.initial, empty)
         for path, case_exit in draft.exits:
             self.starts(path, case_exit, empty)
+            if case_exit.initial is not None:
+                self.initial((*path, "initial"), case_exit.initial, empty)
         for path, committor in draft.committors:
             self.disjoint(path, committor, empty)
         for path, point in draft.probes:
@@ -256,8 +258,7 @@ class _Sampled:
                 wrong = f"the start ({named(self.names, point)}) is not inside the region {region.name}"
                 self.ledger.add(place, wrong, f'write a point where "{region.source}" holds')
 
-    def initial(self, initial: Initial, empty: set[str]) -> None:
-        path: Path = ("evolution", "initial")
+    def initial(self, path: Path, initial: Initial, empty: set[str]) -> None:
         if initial.mean is not None:
             self.placed((*path, "gaussian", "mean"), initial.mean, "the mean")
         elif initial.point is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fpsolver.case import physics, problems
-from fpsolver.case.availability import UNAVAILABLE
+from fpsolver.case.availability import NOT_TOGETHER, UNAVAILABLE
 from fpsolver.case.checks import Draft, check_sampled
 from fpsolver.case.ledger import Ledger
 from fpsolver.case.mistakes import BadCase, Mistake
@@ -140,3 +140,6 @@ def _refuse_unavailable(raw: dict[str, Any], ledger: Ledger) -> None:
             if found == value if value else found != SECTIONS[section][name].default:
                 shown = f'{name} = "{value}"' if value else name
                 ledger.add((section, name), f"{shown} is not available in this version", remedy)
+    for (first, second), remedy in NOT_TOGETHER.items():
+        if first in raw and second in raw and ledger.clean(first):
+            ledger.add((first,), f"[{first}] with [{second}] is not available in this version", remedy)

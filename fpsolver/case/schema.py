@@ -222,7 +222,7 @@ KEYS: tuple[Key, ...] = (
     ),
     Key("exit", "region", K.TEXT, "the clock runs inside it", required=True, example='"left"'),
     Key("exit", "start", K.POINTS, "starting points", default=(), unit="parameter", example="[[-1.0, 0.0]]"),
-    Key("exit", "initial", K.TABLE, "initial density to average over", example="{ gaussian = { mean = [0.0], std = 0.1 } }"),
+    Key("exit", "initial", K.TABLE, "initial density to average over", example='{ uniform = "left" }'),
     Key("exit", "moments", K.INTEGER, "moments of the time", default=2, least=1, most=20, example="2"),
     Key("committor", "source", K.TEXT, "region where q = 0", required=True, example='"a"'),
     Key("committor", "target", K.TEXT, "region where q = 1", required=True, example='"b"'),

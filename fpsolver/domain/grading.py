@@ -2,9 +2,9 @@
 
 - Where the weight is steep: across a cell at the exit set, where a layer forms, its exponent varies by little, across
   other cells by more. What is higher than the lowest way out counts less and may be steeper.
-- Towards the points where an exit time is not smooth: where the noise is along the exit set and the drift across it
-  changes its sign (grazing), at corners of the exit set that point inwards, and where it ends at a wall at more than
-  a right angle, as where an absorbing part of a wall begins.
+- Towards the points of an exit set in the plane at which an exit time is not smooth: where the noise is along the set
+  and the drift across it changes its sign (grazing), at corners of the set that point inwards, and where it ends at a
+  wall at more than a right angle, as where an absorbing part of a wall begins.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fpsolver.domain.levelset import Level
-from fpsolver.domain.refinement import refined, with_vertices
-from fpsolver.domain.singular import Singular, Way, singular_points
+from fpsolver.domain.levelset import Level, evaluate, slopes
+from fpsolver.domain.refinement import in_background_cells, numbered_edges, refined, with_vertices
+from fpsolver.domain.singular import Grazing, Leaving, Way, bad_corners, grazing_points, turning_points
 from fpsolver.domain.surface import Surface, exit_surface
 from fpsolver.domain.triangulation import Array, Bools, Ints, Triangulation
 
@@ -26,18 +26,21 @@ MARGIN = 15.0
 RELAXED = 0.5
 """A cell so many nats above the lowest way out may vary by this fraction of them more."""
 
-WITHIN = 0.3
-"""A facet is bisected where the drift across it changes its sign if that is no farther from its middle than this."""
-
 STEEPEST = 2.0**-14
 """No cell becomes smaller than this for the sake of a steep weight, in background cells."""
 
-SMALLEST = 2.0**-8
-"""Size of the cells at points where an exit time is not smooth, in background cells; in two dimensions."""
+CORNER = 2.0**-8
+"""Size of the cells at bad corners, in background cells."""
+
+THINNEST = 2.0**-6
+"""Thickness of the cells at grazing points, in background cells."""
+
+ALONG, ACROSS = 0.5, 0.7
+"""Lengths of edges in the units in which an exit time varies near a grazing point."""
 
 ROUNDS = 60
 
-GROWTH = {1: 20.0, 2: 4.0, 3: 3.0}
+GROWTH = {1: 20.0, 2: 4.0, 3: 1.5}
 """The mesh stops growing at so many times its cells, by dimension, or at `ALWAYS`, whatever is more."""
 
 ALWAYS = 12000
@@ -49,15 +52,15 @@ class Grading:
 
     Attributes:
         potential: Points (n, d) to the exponent Psi of the weight in nats, (n,). Called on rank 0 only.
-        leaving: Points and outward unit normals (n, d) to n . D n as a fraction of the trace of D, and to the outward
-            drift, (n,) each. Called on rank 0 only.
+        leaving: Points and outward unit normals (n, d) to n . D n as a fraction of the trace of D, the outward drift,
+            and the trace of D, (n,) each. Called on rank 0 only.
         at_exit: The most nats across a cell that touches the exit set.
         elsewhere: The most nats across any other cell.
         ceiling: Cells higher than this above the lowest, in nats, are left as they are.
     """
 
     potential: Callable[[Array], Array]
-    leaving: Callable[[Array, Array], tuple[Array, Array]]
+    leaving: Leaving
     at_exit: float = 2.0
     elsewhere: float = 10.0
     ceiling: float = 60.0
@@ -74,25 +77,93 @@ def graded(t: Triangulation, levels: Sequence[Level], absorbing: Level | None, g
     """
     most = max(GROWTH[t.dimension] * len(t.cells), ALWAYS)
     heights = Heights(grading.potential)
-    for _ in range(ROUNDS):
+    rough = _Rough(levels, [], np.empty(0, dtype=np.int64))
+    if t.dimension == 2:
+        t = _grazed_at_vertices(t, levels, absorbing, grading.leaving)
+    for first in [True] + [False] * ROUNDS:
         heights.update(t)
         surface = exit_surface(t, levels, absorbing)
         way = Way.across(t, surface, levels, grading.leaving)
         lowest = float(heights.vertices[surface.facets[way.out]].min(initial=np.inf))
-        marked = _too_steep(t, surface, way, heights, grading, lowest)
-        if t.dimension == 2:
-            points = singular_points(t, surface, way, grading.leaving)
+        if first and t.dimension == 2:
             matters = heights.vertices - lowest < MARGIN
-            marked |= _too_large(t, surface, points, matters)
-            edges, roots = _to_divide(t, surface, points, matters)
+            grazing = [point for point in grazing_points(t, surface, way) if matters[point.vertex]]
+            corners = bad_corners(t, surface, way)
+            rough = _Rough(levels, grazing, corners[matters[corners]])
+        marked = rough.too_large(t) | _steepest(_steepness(t, surface, way, heights, grading, lowest), most)
         if not marked.any() or len(t.cells) >= most:
             break
-        if t.dimension == 2 and len(edges):
-            # which cells are marked is told by number, and new cells come last
-            t = with_vertices(t, levels, edges, roots)
-            marked = np.append(marked, np.zeros(len(t.cells) - len(marked), dtype=bool))
-        t = refined(t, levels, marked)
+        t = refined(t, levels, marked, rough.lengths)
     return t
+
+
+def _grazed_at_vertices(
+    t: Triangulation, levels: Sequence[Level], absorbing: Level | None, leaving: Leaving
+) -> Triangulation:
+    """Facets bisected where paths graze them, so that such points are vertices, to a fiftieth of a facet."""
+    for _ in range(5):
+        surface = exit_surface(t, levels, absorbing)
+        facets, fractions, points = turning_points(t, surface, Way.across(t, surface, levels, leaving), leaving)
+        inner = np.minimum(fractions, 1 - fractions)
+        wanted = np.flatnonzero(inner > 0.02)
+        wanted = wanted[np.unique(surface.cells[facets[wanted]], return_index=True)[1]]  # no cell has two
+        if not wanted.size:
+            break
+        edges = surface.facets[facets[wanted]]
+        near = inner[wanted, None] > 0.2
+        t = with_vertices(t, levels, edges, np.where(near, points[wanted], t.points[edges].mean(axis=1)))
+    return t
+
+
+class _Rough:
+    """The points at which an exit time is not smooth, and how small cells near them have to be."""
+
+    def __init__(self, levels: Sequence[Level], grazing: Sequence[Grazing], corners: Ints) -> None:
+        self._levels = levels
+        self._grazing = grazing
+        self._corners = corners
+        self._depths: list[Array] = [np.empty(0) for _ in grazing]
+
+    def too_large(self, t: Triangulation) -> Bools:
+        """Cells that are larger than they should be."""
+        there = np.zeros(len(t.points), dtype=bool)
+        there[self._corners] = True
+        large = there[t.cells].any(axis=1) & (_sizes(t) > CORNER)
+        if self._grazing:
+            edges, of_cell = numbered_edges(t)
+            large |= (self._stretched(t, edges) > 1.0)[of_cell].any(axis=1)
+        return np.asarray(large)
+
+    def lengths(self, t: Triangulation, edges: Ints) -> Array:
+        """Lengths of edges (k, 2) in background cells or, near grazing points, in the units of an exit time there."""
+        return np.asarray(np.hypot(in_background_cells(t, edges), self._stretched(t, edges)))
+
+    def _stretched(self, t: Triangulation, edges: Ints) -> Array:
+        """Lengths of edges in what is allowed near grazing points."""
+        longest = np.zeros(len(edges))
+        vectors = t.points[edges[:, 1]] - t.points[edges[:, 0]]
+        middles = t.points[edges].mean(axis=1)
+        for i, point in enumerate(self._grazing):
+            known = self._depths[i]
+            self._depths[i] = known = np.append(known, self._depth(t, point, t.points[len(known) :]))
+            across = np.abs(known[edges[:, 1]] - known[edges[:, 0]])
+            along = np.sqrt(np.maximum((vectors**2).sum(axis=1) - across**2, 0.0))
+            n = np.abs(known[edges].mean(axis=1))
+            s = np.sqrt(np.maximum(((middles - t.points[point.vertex]) ** 2).sum(axis=1) - n**2, 0.0))
+            thinnest = THINNEST * float(np.abs(point.normal) @ t.spacing)
+            least = np.cbrt(point.stray * thinnest / ACROSS)
+            rho = np.maximum(np.maximum(s, np.cbrt(point.stray * n)), least)
+            lengths = np.hypot(along / (ALONG * rho), across * point.stray / (ACROSS * rho**3))
+            longest = np.maximum(longest, lengths)
+        return longest
+
+    def _depth(self, t: Triangulation, point: Grazing, points: Array) -> Array:
+        """How far inside points (n, 2) are, measured from the set on which paths graze."""
+        if point.level < 0:
+            return np.asarray((t.points[point.vertex] - points) @ point.normal)
+        level = self._levels[point.level]
+        slope = np.linalg.norm(slopes(level, t, points) / t.spacing, axis=1)
+        return np.asarray(-evaluate(level, points) / np.maximum(slope, 1e-150))
 
 
 class Heights:
@@ -132,36 +203,26 @@ class Heights:
         return np.nan_to_num(np.asarray(self._potential(points)), nan=0.0, posinf=1e150, neginf=-1e150)
 
 
-def _too_steep(
+def _steepness(
     t: Triangulation, surface: Surface, way: Way, heights: Heights, grading: Grading, lowest: float
-) -> Bools:
-    """Cells across which the exponent varies by more than it may."""
+) -> Array:
+    """How much the exponent varies across each cell, as a fraction of what it may; 0 where that does not matter."""
     above = np.maximum(heights.low - lowest, 0.0)
-    matters = (above < MARGIN) & (heights.low - heights.low.min(initial=0.0) < grading.ceiling)
+    matters = (above < MARGIN) & (heights.low - heights.low.min(initial=np.inf) < grading.ceiling)
     at_exit = np.zeros(len(t.points), dtype=bool)
     at_exit[surface.facets[way.out]] = True
     near = at_exit[t.cells].any(axis=1)
     allowed = np.where(near, min(grading.at_exit, grading.elsewhere), grading.elsewhere) + RELAXED * above
-    return np.asarray(matters & (heights.high - heights.low > allowed) & (_sizes(t) > STEEPEST))
+    return np.where(matters & (_sizes(t) > STEEPEST), (heights.high - heights.low) / allowed, 0.0)
 
 
-def _too_large(t: Triangulation, surface: Surface, singular: Singular, matters: Bools) -> Bools:
-    """Cells at singular points that are still large."""
-    there = np.zeros(len(t.points), dtype=bool)
-    there[singular.vertices] = True
-    ends = surface.facets[singular.facets]
-    there[ends[np.arange(len(ends)), (singular.fractions > 0.5).astype(int)]] = True
-    return np.asarray((there & matters)[t.cells].any(axis=1) & (_sizes(t) > SMALLEST))
-
-
-def _to_divide(t: Triangulation, surface: Surface, singular: Singular, matters: Bools) -> tuple[Ints, Array]:
-    """Facets with a singular point well between their ends, to be bisected there: edges and points."""
-    edges = surface.facets[singular.facets]
-    length = t.lengths(t.points[edges[:, 0]] - t.points[edges[:, 1]])
-    off = np.abs(singular.fractions - 0.5) > WITHIN
-    chosen = ~off & matters[edges].any(axis=1) & (length > SMALLEST)
-    first = np.unique(surface.cells[singular.facets[chosen]], return_index=True)[1]  # no cell has two
-    return edges[chosen][first], singular.points[chosen][first]
+def _steepest(steepness: Array, most: float) -> Bools:
+    """Cells that are too steep; the worst of them where there would be too many cells."""
+    room = max(int(most - len(steepness)) // 3, 0)  # a cell is hardly ever bisected alone
+    marked = steepness > 1.0
+    if marked.sum() > room:
+        marked[np.argsort(-steepness, kind="stable")[room:]] = False
+    return np.asarray(marked)
 
 
 def _sizes(t: Triangulation) -> Array:

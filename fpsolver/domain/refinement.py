@@ -7,7 +7,7 @@ they were to a factor, and cells grow gradually away from the small ones.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,12 +20,30 @@ KEPT = 0.3
 """A new vertex goes to a curved set if the cells around keep this fraction of their quality."""
 
 
-def refined(t: Triangulation, levels: Sequence[Level], marked: Bools) -> Triangulation:
-    """The marked cells bisected once each, (cells,), and the cells around them where need be."""
+Measure = Callable[[Triangulation, Ints], Array]
+"""Lengths of edges (k, 2)."""
+
+
+def in_background_cells(t: Triangulation, edges: Ints) -> Array:
+    """Lengths of edges (k, 2) in background cells."""
+    return t.lengths(t.points[edges[:, 0]] - t.points[edges[:, 1]])
+
+
+def refined(
+    t: Triangulation, levels: Sequence[Level], marked: Bools, measure: Measure = in_background_cells
+) -> Triangulation:
+    """The marked cells bisected once each, (cells,), and the cells around them where need be.
+
+    Args:
+        t: The cells inside a region.
+        levels: The levels whose zero sets bound it.
+        marked: Cells to be bisected, (cells,).
+        measure: Tells which edge is the longest.
+    """
     waiting = marked.copy()
     while waiting.any():
         edges, of_cell = numbered_edges(t)
-        longest = _longest(t, edges, of_cell)
+        longest = _longest(measure(t, edges), edges, of_cell)
         wanted = waiting
         while True:
             needed = np.zeros(len(edges), dtype=bool)
@@ -62,8 +80,8 @@ def opened(t: Triangulation, levels: Sequence[Level], absorbing: Level | None) -
         possible = possible[inner[possible]]
         if not possible.size:
             break
-        length = t.lengths(t.points[edges[possible, 0]] - t.points[edges[possible, 1]])
-        chosen = edges[possible[t.independent(edges[possible], -length)]]
+        candidates = edges[possible]
+        chosen = candidates[t.independent(candidates, -in_background_cells(t, candidates))]
         t = with_vertices(t, levels, chosen, t.points[chosen].mean(axis=1))
     return t
 
@@ -102,9 +120,8 @@ def numbered_edges(t: Triangulation) -> tuple[Ints, Ints]:
     return np.stack([keys // len(t.points), keys % len(t.points)], axis=1), index.reshape(len(t.cells), -1)
 
 
-def _longest(t: Triangulation, edges: Ints, of_cell: Ints) -> Ints:
+def _longest(length: Array, edges: Ints, of_cell: Ints) -> Ints:
     """The number of each cell's longest edge; of edges of one length all cells prefer the same."""
-    length = np.round(t.lengths(t.points[edges[:, 0]] - t.points[edges[:, 1]]), 12)
     order = np.empty(len(edges), dtype=np.int64)
-    order[np.lexsort((edges[:, 1], edges[:, 0], length))] = np.arange(len(edges))
+    order[np.lexsort((edges[:, 1], edges[:, 0], np.round(length, 12)))] = np.arange(len(edges))
     return np.asarray(of_cell[np.arange(len(of_cell)), order[of_cell].argmax(axis=1)])

@@ -24,7 +24,7 @@ from fpsolver.domain.grading import Grading, graded
 from fpsolver.domain.levelset import Level, evaluate
 from fpsolver.domain.refinement import opened
 from fpsolver.domain.regions import at_points
-from fpsolver.domain.surface import curved_part, on_walls
+from fpsolver.domain.surface import curved_part, on_walls, wall_ends
 from fpsolver.domain.triangulation import Triangulation, box_triangulation
 from fpsolver.errors import BadUsage
 from fpsolver.runtime.ranks import on_root
@@ -48,7 +48,9 @@ class RegionMesh:
         added: Vertices put where moving was not enough.
         curved: Edges on the exit set whose middles were moved onto it.
         limited: Edges whose middles do not reach it, for the sake of the cells around them.
-        quality: Least quality of the cells: 1 is regular, 0 flat, measured in background cells.
+        refined: Cells that bisection has added to the fitted ones.
+        quality: Least quality of the cells: 1 is regular, 0 flat, measured in background cells. Small where paths
+            graze the exit set: cells there are stretched on purpose.
     """
 
     mesh: mesh.Mesh[np.float64]
@@ -61,6 +63,7 @@ class RegionMesh:
     added: int
     curved: int
     limited: int
+    refined: int
     quality: float
 
     def exit_facets(self) -> tuple[Ints, Ints]:
@@ -96,6 +99,7 @@ class _Shared:
     bent: CurvedEdges
     moved: int
     added: int
+    refined: int
     quality: float
 
 
@@ -127,7 +131,9 @@ def region_mesh(
     def make() -> _Shared:
         parts = smooth_parts(region.level)
         levels = [at_points(leaf, box.coordinates) for leaf in parts.leaves]
-        fitted = fit(box_triangulation(box.lower, box.upper, box.cells, box.diagonal), levels, anchors)
+        background = box_triangulation(box.lower, box.upper, box.cells, box.diagonal)
+        ends = [] if absorbs is None else wall_ends(background, absorbs, at_points(region.level, box.coordinates))
+        fitted = fit(background, levels, [*anchors, *ends])
         keep = parts.inside(fitted.marks)
         if not keep.any():
             raise BadUsage(
@@ -135,12 +141,21 @@ def region_mesh(
                 "region that is not empty"
             )
         t = fitted.triangulation.restricted(keep)
+        before = len(t.cells)
         t = opened(t, levels, absorbs)
         if grading is not None:
             t = graded(t, levels, absorbs, grading)
         bent = bent_edges(t, levels, *curved_part(t, levels))
         made.append(t)
-        return _Shared(len(t.points), len(t.cells), bent, fitted.moved, fitted.added, float(t.quality().min()))
+        return _Shared(
+            len(t.points),
+            len(t.cells),
+            bent,
+            fitted.moved,
+            fitted.added,
+            len(t.cells) - before,
+            float(t.quality().min()),
+        )
 
     shared = on_root(comm, make)
     domain = distributed(comm, made[0] if made else None, box.dimension, shared.vertices, shared.bent)
@@ -155,5 +170,6 @@ def region_mesh(
         shared.added,
         len(shared.bent.edges),
         shared.bent.limited,
+        shared.refined,
         shared.quality,
     )

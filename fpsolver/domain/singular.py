@@ -28,8 +28,9 @@ STRAIGHT = 1.05
 UPRIGHT = 1.1
 """The set ends badly at a wall if the angle is more than a right one by this factor."""
 
-Leaving = Callable[[Array, Array], tuple[Array, Array]]
-"""Points and outward unit normals (n, d) to n . D n as a fraction of the trace of D and the outward drift, (n,)."""
+Leaving = Callable[[Array, Array], tuple[Array, Array, Array]]
+"""Points and outward unit normals (n, d) to n . D n as a fraction of the trace of D, the outward drift, and the trace
+of D, (n,) each."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,13 @@ class Way:
     Attributes:
         noise: n . D n as a fraction of the trace of D, (k, d).
         drift: Outward drift, 0 where it is round-off, (k, d).
+        trace: Trace of D, (k, d).
         normals: Outward unit normals, (k, d, d).
     """
 
     noise: Array
     drift: Array
+    trace: Array
     normals: Array
 
     @classmethod
@@ -51,10 +54,10 @@ class Way:
         """What happens at the vertices of an exit set's facets."""
         points = t.points[surface.facets]
         normals = _normals(t, surface, levels)
-        noise, drift = leaving(points.reshape(-1, t.dimension), normals.reshape(-1, t.dimension))
-        noise, drift = noise.reshape(surface.facets.shape), drift.reshape(surface.facets.shape)
+        values = leaving(points.reshape(-1, t.dimension), normals.reshape(-1, t.dimension))
+        noise, drift, trace = (value.reshape(surface.facets.shape) for value in values)
         largest = np.abs(drift).max(axis=1, keepdims=True, initial=0.0)
-        return cls(noise, np.where(np.abs(drift) > STILL * largest, drift, 0.0), normals)
+        return cls(noise, np.where(np.abs(drift) > STILL * largest, drift, 0.0), trace, normals)
 
     @property
     def out(self) -> Bools:
@@ -68,36 +71,68 @@ class Way:
 
 
 @dataclass(frozen=True)
-class Singular:
-    """Points where an exit time is not smooth.
+class Grazing:
+    """A point of a region's boundary where the noise is along it and the drift across it changes its sign.
+
+    At a distance s along the boundary and n from it, an exit time varies over a length of rho along the boundary and
+    of rho^3/K across it, with rho the larger one of s and (K n)^(1/3). K = 9 D/b, D the noise along the boundary, b
+    the slope of the drift across it: in a time t a path strays by (D t)^(1/2) along the boundary, and by b t times
+    that across it.
 
     Attributes:
-        vertices: Those that are vertices, (n,).
-        facets: Numbers of the facets that hold the others, (k,).
-        points: Where these are, (k, 2).
-        fractions: How far along their facets, (k,).
+        vertex: Which vertex it is.
+        level: The level on whose zero set it lies, -1 for a wall.
+        normal: Outward unit normal, (2,).
+        stray: K.
     """
 
-    vertices: Ints
-    facets: Ints
-    points: Array
-    fractions: Array
+    vertex: int
+    level: int
+    normal: Array
+    stray: float
 
 
-def singular_points(t: Triangulation, surface: Surface, way: Way, leaving: Leaving) -> Singular:
-    """The points of the exit set of a region in the plane where an exit time is not smooth."""
-    sign = np.sign(way.drift)
-    turning = way.along & (sign[:, 0] * sign[:, 1] < 0)
-    fractions, points = _roots(t, surface, way, np.flatnonzero(turning), leaving)
+def grazing_points(t: Triangulation, surface: Surface, way: Way) -> list[Grazing]:
+    """The vertices of a region's exit set in the plane at which paths graze it."""
+    along = np.flatnonzero(way.along)
+    facets, drift = surface.facets[along], way.drift[along]
     low, high = np.zeros(len(t.points)), np.zeros(len(t.points))
+    np.minimum.at(low, facets, drift)
+    np.maximum.at(high, facets, drift)
     still = np.zeros(len(t.points), dtype=bool)
-    facets = surface.facets[way.along]
-    np.minimum.at(low, facets, sign[way.along])
-    np.maximum.at(high, facets, sign[way.along])
-    still[facets[(sign[way.along] == 0) & (sign[way.along] != 0).any(axis=1)[:, None]]] = True
-    grazing = still | ((low < 0) & (high > 0))
-    vertices = np.flatnonzero(grazing | _corners(t, surface, way))
-    return Singular(vertices, np.flatnonzero(turning), points, fractions)
+    still[facets[drift == 0]] = True
+    length = np.linalg.norm(t.points[facets[:, 1]] - t.points[facets[:, 0]], axis=1)
+    slope = np.abs(drift[:, 1] - drift[:, 0]) / length
+    found = []
+    for vertex in np.flatnonzero(still | ((low < 0) & (high > 0))):
+        row, end = np.nonzero(facets == vertex)
+        b, trace = float(slope[row].mean()), float(way.trace[along][row, end].mean())
+        if b > 0 and trace > 0:
+            first = along[row[0]]
+            found.append(Grazing(int(vertex), int(surface.level[first]), way.normals[first, end[0]], 9.0 * trace / b))
+    return found
+
+
+def turning_points(t: Triangulation, surface: Surface, way: Way, leaving: Leaving) -> tuple[Ints, Array, Array]:
+    """Facets within which paths graze: their numbers (k,), where on them, as a fraction (k,) and as a point (k, 2)."""
+    chosen = np.flatnonzero(way.along & (way.drift[:, 0] * way.drift[:, 1] < 0))
+    return chosen, *_roots(t, surface, way, chosen, leaving)
+
+
+def bad_corners(t: Triangulation, surface: Surface, way: Way) -> Ints:
+    """Vertices of an exit set in the plane with noise across it, at corners inwards or bad ends at a wall."""
+    count, lowest, highest = np.zeros(len(t.points)), np.full(len(t.points), np.inf), np.full(len(t.points), -np.inf)
+    noisy = np.ones(len(t.points), dtype=bool)
+    for i in range(2):
+        np.add.at(count, surface.facets[:, i], 1)
+        np.minimum.at(lowest, surface.facets[:, i], surface.level)
+        np.maximum.at(highest, surface.facets[:, i], surface.level)
+        np.logical_and.at(noisy, surface.facets[:, i], way.noise[:, i] > ALONG)
+    inwards = (count == 2) & (lowest != highest)
+    ends = count == 1
+    candidates = np.flatnonzero((inwards | ends) & noisy)
+    limit = np.where(ends[candidates], UPRIGHT * np.pi / 2, STRAIGHT * np.pi)
+    return np.asarray(candidates[_angles(t, candidates) > limit])
 
 
 def _normals(t: Triangulation, surface: Surface, levels: Sequence[Level]) -> Array:
@@ -130,25 +165,6 @@ def _roots(t: Triangulation, surface: Surface, way: Way, chosen: Ints, leaving: 
         same = drift * way.drift[chosen, 0] > 0
         low, high = np.where(same, middle, low), np.where(same, high, middle)
     return high, at(high)
-
-
-def _corners(t: Triangulation, surface: Surface, way: Way) -> Bools:
-    """Which vertices are corners at which an exit time is not smooth, (n,)."""
-    count, lowest, highest = np.zeros(len(t.points)), np.full(len(t.points), np.inf), np.full(len(t.points), -np.inf)
-    noisy = np.ones(len(t.points), dtype=bool)
-    for i in range(2):
-        np.add.at(count, surface.facets[:, i], 1)
-        np.minimum.at(lowest, surface.facets[:, i], surface.level)
-        np.maximum.at(highest, surface.facets[:, i], surface.level)
-        np.logical_and.at(noisy, surface.facets[:, i], way.noise[:, i] > ALONG)
-    inwards = (count == 2) & (lowest != highest)
-    ends = count == 1
-    candidates = np.flatnonzero((inwards | ends) & noisy)
-    angle = _angles(t, candidates)
-    limit = np.where(ends[candidates], UPRIGHT * np.pi / 2, STRAIGHT * np.pi)
-    found = np.zeros(len(t.points), dtype=bool)
-    found[candidates[angle > limit]] = True
-    return found
 
 
 def _angles(t: Triangulation, vertices: Ints) -> Array:

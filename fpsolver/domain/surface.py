@@ -9,8 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from fpsolver.domain.curved import edges_of_facets
-from fpsolver.domain.levelset import Level, evaluate, slopes
+from fpsolver.domain.levelset import Level, edge_roots, evaluate, slopes
 from fpsolver.domain.triangulation import Array, Bools, Ints, Triangulation
+
+PIECES = 8
+"""A wall facet is searched in so many pieces for the ends of the absorbing part."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,22 @@ def curved_part(t: Triangulation, levels: Sequence[Level]) -> tuple[Ints, Bools]
     surface = exit_surface(t, levels, None)
     on = surface.level >= 0
     return edges_of_facets(surface.facets[on], surface.level[on], len(levels))
+
+
+def wall_ends(t: Triangulation, absorbing: Level, region: Level) -> list[Array]:
+    """Where the absorbing part of a rectangle's walls begins and ends within a region; none in other dimensions."""
+    if t.dimension != 2:
+        return []
+    walls, _ = boundary_facets(t.cells)
+    share = np.linspace(0.0, 1.0, PIECES + 1)[:, None, None]
+    points = t.points[walls[:, 0]] + share * (t.points[walls[:, 1]] - t.points[walls[:, 0]])
+    side = np.sign(evaluate(absorbing, points.reshape(-1, 2))).reshape(points.shape[:2])
+    # a zero at the end of a piece counts for the piece before it
+    turning = (side[:-1] != side[1:]) & (side[:-1] != 0)
+    start, end = points[:-1][turning], points[1:][turning]
+    fraction = edge_roots(absorbing, start, end, side[:-1][turning])
+    found = start + fraction[:, None] * (end - start)
+    return list(found[evaluate(region, found) < 0])
 
 
 def boundary_facets(cells: Ints) -> tuple[Ints, Ints]:

@@ -15,20 +15,15 @@ from dolfinx import fem, la
 from fpsolver.domain.cells import Cells
 from fpsolver.domain.grading import Grading
 from fpsolver.domain.region_mesh import RegionMesh
+from fpsolver.domain.singular import ALONG, STILL
 from fpsolver.generator.weight import Weight
 from fpsolver.model.coefficients import Model
 
 Array = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-ALONG = 1e-9
-"""Noise with n . D n below this fraction of the trace of D is along the facet."""
-
 NATS = {1: (0.5, 1.0), 2: (1.0, 2.0), 3: (2.0, 10.0)}
 """Degree, 3 for all from 3 -> the most nats across cells at the exit set, and across other cells."""
-
-STILL = 1e-9
-"""A drift across a facet below this fraction of the largest one on the same facet is zero."""
 
 
 def exit_nodes(space: fem.FunctionSpace, region: RegionMesh, model: Model) -> Bools:
@@ -75,16 +70,16 @@ def grading_for(model: Model, weight: Weight, degree: int) -> Grading:
 
 def leaves(model: Model, points: Array, normals: Array) -> Bools:
     """Whether the process can leave at points (k, nodes, d) of k facets with outward unit normals there: (k, nodes)."""
-    noise, drift = across(model, points.reshape(-1, points.shape[2]), normals.reshape(-1, points.shape[2]))
+    noise, drift, _ = across(model, points.reshape(-1, points.shape[2]), normals.reshape(-1, points.shape[2]))
     noise, drift = noise.reshape(points.shape[:2]), drift.reshape(points.shape[:2])
     largest = np.abs(drift).max(axis=1, keepdims=True)
     return np.asarray((noise > ALONG) | (drift >= -STILL * largest))
 
 
-def across(model: Model, points: Array, normals: Array) -> tuple[Array, Array]:
-    """n . D n as a fraction of the trace of D, and the outward drift -a . n, at points (n, d): (n,) each."""
+def across(model: Model, points: Array, normals: Array) -> tuple[Array, Array, Array]:
+    """n . D n as a fraction of the trace of D, the outward drift -a . n, and the trace, at points (n, d): (n,) each."""
     coefficients = model(points)
     trace = np.trace(coefficients.diffusion, axis1=1, axis2=2)
     noise = np.einsum("ni,nij,nj->n", normals, coefficients.diffusion, normals)
     drift = -np.einsum("ni,ni->n", coefficients.advection, normals)
-    return noise / np.where(trace > 0, trace, 1.0), drift
+    return noise / np.where(trace > 0, trace, 1.0), drift, trace

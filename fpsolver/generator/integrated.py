@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
+from scipy import optimize
 
 from fpsolver.generator.weight import Potential
 from fpsolver.model.coefficients import Model
 
 Array = npt.NDArray[np.float64]
 
-PIECES = 2000
+PIECES = 500
 ORDER = 12
+MOST_PIECES = 40_000
+ROUNDS = 40
+
+RESOLVED = 1e-13
+"""A piece is halved until the last Legendre coefficients of a/D add less than this to Psi, relative to its range."""
+
+VANISHING = 1e-9
+"""D below this fraction of its mean vanishes ..."""
 
 SINGULAR = 1e-3
-"""Where D falls below this fraction of its mean, the weight (never the equation) is taken from a larger D."""
+"""... and then the weight (never the equation) is taken from D with this fraction of the mean added."""
 
 
 def integrated_potential(model: Model, lower: float, upper: float) -> Potential:
@@ -22,34 +33,55 @@ def integrated_potential(model: Model, lower: float, upper: float) -> Potential:
 
     The pieces are narrow enough that Psi within one is the integral of the Legendre interpolant of a/D.
     """
-    edges = np.linspace(lower, upper, PIECES + 1)
-    nodes, weights = np.polynomial.legendre.leggauss(ORDER)
-    half = (upper - lower) / (2 * PIECES)
-    x = (edges[:-1, None] + half * (nodes + 1)).ravel()[:, None]
-    regular = _regularization(model, x)
+    regular = _regularization(model, lower, upper)
 
     def slope(points: Array) -> Array:
         values = model(points)
         return np.asarray(values.advection[:, 0] / (values.diffusion[:, 0, 0] + regular))
 
-    samples = slope(x).reshape(PIECES, ORDER)
-    start = np.concatenate([[0.0], np.cumsum(half * samples @ weights)])
-    # Legendre coefficients of the samples, and their antiderivatives that vanish at the left end of a piece
-    legendre = np.polynomial.legendre.legvander(nodes, ORDER - 1)
-    coefficients = (samples * weights) @ legendre * (np.arange(ORDER) + 0.5)
-    antiderivative = half * np.polynomial.legendre.legint(coefficients, lbnd=-1, axis=1)
+    edges, coefficients = _resolved(slope, np.linspace(lower, upper, PIECES + 1))
+    half = np.diff(edges) / 2
+    # antiderivatives that vanish at the left end of a piece
+    antiderivative = half[:, None] * np.polynomial.legendre.legint(coefficients, lbnd=-1, axis=1)
+    start = np.concatenate([[0.0], np.cumsum(2 * half * coefficients[:, 0])])
 
     def potential(points: Array) -> tuple[Array, Array]:
-        position = (points[:, 0] - lower) / (2 * half)
-        piece = np.clip(position.astype(int), 0, PIECES - 1)
-        local = 2 * (position - piece) - 1
+        piece = np.clip(np.searchsorted(edges, points[:, 0], side="right") - 1, 0, len(half) - 1)
+        local = (points[:, 0] - edges[piece]) / half[piece] - 1
         basis = np.polynomial.legendre.legvander(local, ORDER)
         return start[piece] + (basis * antiderivative[piece]).sum(axis=1), slope(points)[:, None]
 
     return potential
 
 
-def _regularization(model: Model, x: Array) -> float:
-    diffusion = model(x).diffusion[:, 0, 0]
-    mean = float(diffusion.mean())
-    return 0.0 if diffusion.min() > SINGULAR * mean else SINGULAR * mean
+def _resolved(slope: Callable[[Array], Array], edges: Array) -> tuple[Array, Array]:
+    """Edges of pieces, and the Legendre coefficients of a/D on each, (pieces, ORDER)."""
+    nodes, weights = np.polynomial.legendre.leggauss(ORDER)
+    legendre = np.polynomial.legendre.legvander(nodes, ORDER - 1) * (np.arange(ORDER) + 0.5)
+    for _ in range(ROUNDS):
+        half = np.diff(edges) / 2
+        x = edges[:-1, None] + half[:, None] * (nodes + 1)
+        coefficients = (slope(x.reshape(-1, 1)).reshape(x.shape) * weights) @ legendre
+        tail = half * np.abs(coefficients[:, -2:]).max(axis=1)
+        rough = tail > RESOLVED * max(1.0, float((half * np.abs(coefficients[:, 0])).sum()))
+        if not rough.any() or len(half) > MOST_PIECES:
+            break
+        edges = np.sort(np.concatenate([edges, (edges[:-1] + half)[rough]]))
+    return edges, np.asarray(coefficients)
+
+
+def _regularization(model: Model, lower: float, upper: float) -> float:
+    """What is added to D where it vanishes somewhere; 0 elsewhere."""
+
+    def diffusion(x: Array) -> Array:
+        return np.asarray(model(np.reshape(x, (-1, 1))).diffusion[:, 0, 0])
+
+    x = np.linspace(lower, upper, 4 * PIECES + 1)
+    values = diffusion(x)
+    lowest = int(values.argmin())
+    around = (x[max(lowest - 1, 0)], x[min(lowest + 1, len(x) - 1)])
+    found = optimize.minimize_scalar(
+        lambda place: float(diffusion(np.array([place]))[0]), bounds=around, method="bounded", options={"xatol": 1e-12}
+    )
+    mean = float(values.mean())
+    return 0.0 if min(float(values.min()), float(found.fun)) > VANISHING * mean else SINGULAR * mean

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from dolfinx import fem, la
 from mpi4py import MPI
 from petsc4py import PETSc
 
@@ -59,6 +60,29 @@ def project(generator: Generator, vector: PETSc.Vec) -> Projection:
     projected = np.maximum(values - shift, 0.0)
     moved = _sums(comm, (masses * np.abs(projected - values)).sum())[0] / (2 * abs(mass))
     return Projection(shift, float(moved), _lowest(comm, projected * weight), projected)
+
+
+def negative_mass(generator: Generator, vector: PETSc.Vec) -> float:
+    """The negative part of the masses at the vertices of the mesh, relative to the whole mass. Collective.
+
+    A vertex weighs the density against its hat function. A hypoelliptic density may have fronts thinner than any mesh,
+    where a Galerkin solution oscillates between the nodes while its averages over the mesh are accurate: averages are
+    what a mesh can know, so they are what has to be positive.
+    """
+    if generator.nodal is not None:
+        masses = generator.mass.getDiagonal().array_r * vector.array_r
+    else:
+        quadrature, domain = generator.quadrature, generator.space.mesh
+        corners = domain.topology.dim + 1
+        hats = np.column_stack([1.0 - quadrature.reference.sum(axis=1), quadrature.reference])
+        vertices = fem.Function(fem.functionspace(domain, ("Lagrange", 1)))
+        dofs = vertices.function_space.dofmap.list[: quadrature.cells.owned, :corners]
+        local = (generator.density(vector) * quadrature.measure) @ hats
+        vertices.x.array[:] = np.bincount(dofs.ravel(), local.ravel(), minlength=len(vertices.x.array))
+        vertices.x.scatter_reverse(la.InsertMode.add)
+        masses = vertices.x.array[: vertices.function_space.dofmap.index_map.size_local]
+    negative, total = _sums(generator.comm, np.maximum(-masses, 0.0).sum(), masses.sum())
+    return float(negative / abs(total))
 
 
 def _lowest(comm: MPI.Comm, density: Array) -> float:

@@ -121,6 +121,8 @@ def flooded(points: Array, level: Array, leaves: Bools, depth: float) -> Wells:
             seen.add(part)
         where = [place for i, place in enumerate(where) if i not in dropped]
         merged = [value for i, value in enumerate(merged) if i not in dropped]
+    if not where:  # a flat potential
+        where, merged = [tuple(int(i) for i in np.unravel_index(int(level.argmin()), level.shape))], [0.0]
     order = sorted(range(len(where)), key=lambda i: float(level[where[i]]))
     bottoms = np.array([float(level[where[i]]) for i in order])
     depths = np.minimum([merged[i] for i in order], highest) - bottoms

@@ -36,13 +36,13 @@ def write_results(folder: Path, results: Mapping[str, object]) -> Path:
     return path
 
 
-def read_results(folder: Path) -> dict[str, object]:
-    """The content of ``results.json``.
+def read_results(folder: Path, name: str = FILE) -> dict[str, object]:
+    """The content of ``results.json``, or of another file with a table at its top.
 
     Raises:
         BadUsage: The folder has none, or it is not JSON.
     """
-    path = Path(folder) / FILE
+    path = Path(folder) / name
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError:

@@ -9,7 +9,7 @@ from typing import Any
 
 from fpsolver.errors import BadUsage
 from fpsolver.output.results import FILE, read_results
-from fpsolver.output.tables import Table, certificate_table, number, section_tables, verdict
+from fpsolver.output.tables import Table, certificate_table, footnotes, number, section_tables, verdict
 from fpsolver.runtime import Console
 
 FRAME = ("schema", "title", "status", "mesh", "generator", "certificate", "timing", "ranks", "versions")
@@ -43,8 +43,8 @@ def show(folder: Path, as_json: bool = False) -> None:
         tables.append(certificate_table(certificate))
     for table in tables:
         console.table(table.title, table.columns, table.rows)
-    for place, why in enumerate(reasons, 1):
-        console.say(f"({place}) {why}")
+    for line in footnotes(reasons):
+        console.say(line)
     if isinstance(certificate, dict):
         console.say(verdict(certificate))
 

@@ -13,6 +13,9 @@ from typing import Any
 COLUMNS = ("quantity", "value", "error")
 NO_NUMBER = "–"
 
+_AT_POINTS = {"starts": "from", "modes": "mode at", "sets": "set at", "classes": "class at"}
+"""What an entry at a point is called, by the key of its list."""
+
 PLACES = ("source", "target", "region")
 """Entries that say which one of several tables of a section this is."""
 
@@ -76,15 +79,25 @@ def number(value: object) -> str:
 
 def _rows(entry: object, coordinates: Sequence[str], reasons: list[str]) -> Iterator[tuple[str, str, str]]:
     for label, part in _flat("", entry, coordinates):
-        if not _is_quantity(part):
-            yield label, number(part), ""
-            continue
-        error = NO_NUMBER if part["error"] is None else f"{part['error']:.1e}"
-        if (why := part.get("why")) is not None:
-            if why not in reasons:
-                reasons.append(why)
-            error += f" ({reasons.index(why) + 1})"
-        yield label, _value(part), error
+        yield label, *cells(part, reasons)
+
+
+def cells(entry: object, reasons: list[str]) -> tuple[str, str]:
+    """An entry as the two texts below ``value`` and ``error``; ``reasons`` as in `section_tables`."""
+    if not _is_quantity(entry):
+        return number(entry), ""
+    assert isinstance(entry, Mapping)
+    error = NO_NUMBER if entry["error"] is None else f"{entry['error']:.1e}"
+    if (why := entry.get("why")) is not None:
+        if why not in reasons:
+            reasons.append(why)
+        error += f" ({reasons.index(why) + 1})"
+    return _value(entry), error
+
+
+def footnotes(reasons: Sequence[str]) -> list[str]:
+    """The reasons, numbered as in the tables."""
+    return [f"({place}) {why}" for place, why in enumerate(reasons, 1)]
 
 
 def _flat(label: str, entry: object, coordinates: Sequence[str]) -> Iterator[tuple[str, Any]]:
@@ -105,14 +118,19 @@ def _element(
 ) -> Iterator[tuple[str, Any]]:
     """One element of a list: of a mean, a covariance (its upper half), of points, or of anything else."""
     key, named = label.rpartition(" ")[2], length == len(coordinates)
+    before = label.removesuffix(key)
     if key == "covariance" and named and isinstance(entry, list) and len(entry) == length:
         for column in range(place, length):
             yield f"{label} of {coordinates[place]}, {coordinates[column]}", entry[column]
     elif key == "mean" and named:
         yield f"{label} of {coordinates[place]}", entry
     elif isinstance(entry, Mapping) and "point" in entry:
-        where = "from" if key == "starts" else "at"
-        yield from _flat(f"{where} {number(entry['point'])}:", _without(entry, ("point",)), coordinates)
+        where = _AT_POINTS.get(key, "at")
+        yield from _flat(f"{before}{where} {number(entry['point'])}:", _without(entry, ("point",)), coordinates)
+    elif key == "rates" and isinstance(entry, list) and len(entry) == length:
+        for other in range(length):
+            if other != place:
+                yield f"{before}rate from {place + 1} to {other + 1}", entry[other]
     else:
         yield from _flat(f"{label} {place + 1}".strip(), entry, coordinates)
 

@@ -38,7 +38,7 @@ def at_start(
         entry |= {"moments": [never] * wanted.moments, "iterations": None if rate is None else never}
         return entry
     moments = [float(start.functional.dot(vector)) for vector in times.moments]
-    mean, variance = moments[0], float(start.functional.dot(times.variance))
+    mean, variance = moments[0], times.variance(start.functional)
     if start.density is not None:  # the times of the points differ among each other too
         variance = moments[1] - mean**2
     known = mean > 0.0

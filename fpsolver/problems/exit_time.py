@@ -119,22 +119,19 @@ def _times(inverse: Pinned, count: int, setting: Setting) -> Times:
         generator.mass.mult(moments[-1], load)
         load.scale(order + 1.0)
     rate, density = _quasi_stationary(inverse, moments[0])
-    return Times(moments, _variance(inverse, moments), rate, density)
+    return Times(moments, _spread(inverse, moments[0]), rate, density)
 
 
-def _variance(inverse: Pinned, moments: Sequence[PETSc.Vec]) -> PETSc.Vec:
-    """v with -L v = 2 grad u . D grad u, which is E[tau^2] - u^2 without the difference of two large numbers."""
+def _spread(inverse: Pinned, first: PETSc.Vec) -> PETSc.Vec | None:
+    """v with -L v = 2 grad u . D grad u: the variance without the difference E[tau^2] - u^2 of two close numbers."""
     generator = inverse.generator
     if generator.monotone:  # its gradients are those of another form
-        square = moments[0].duplicate()
-        square.pointwiseMult(moments[0], moments[0])
-        square.aypx(-1.0, moments[1])
-        return square
+        return None
     quadrature = generator.quadrature
-    slope = quadrature.gradients(generator.function(moments[0]))
+    slope = quadrature.gradients(generator.function(first))
     diffusion = generator.coefficients.diffusion.reshape(*slope.shape, slope.shape[2])
-    spread = np.einsum("cqi,cqij,cqj->cq", slope, diffusion, slope)
-    return inverse.solve(generator.observable(2.0 * np.asarray(spread)))
+    rate = np.einsum("cqi,cqij,cqj->cq", slope, diffusion, slope)
+    return inverse.solve(generator.observable(2.0 * np.asarray(rate)))
 
 
 def _quasi_stationary(inverse: Pinned, first: PETSc.Vec) -> tuple[float, PETSc.Vec]:

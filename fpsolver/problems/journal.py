@@ -143,22 +143,15 @@ class Journal:
                 more than so many times its largest value.
         """
         moments, reach = self._moments, self._reach
-        spread = np.sqrt(np.maximum(np.diag(moments.covariance), 0.0))
-        spreads = np.outer(spread, spread)
         floors = 4.0 * time_error * np.outer(reach, reach)  # x y - E[x] y - E[y] x + E[x] E[y]
         pairs = range(len(reach))
         return {
             "mass": Quantity(moments.mass, floor=time_error, size=1.0),
             "mean": [
-                Quantity(float(value), floor=float(time_error * reach[i]), size=float(spread[i]))
-                for i, value in enumerate(moments.mean)
+                Quantity(float(value), floor=float(time_error * reach[i])) for i, value in enumerate(moments.mean)
             ],
             "covariance": [
-                [
-                    Quantity(float(moments.covariance[i, j]), floor=float(floors[i, j]), size=float(spreads[i, j]))
-                    for j in pairs
-                ]
-                for i in pairs
+                [Quantity(float(moments.covariance[i, j]), floor=float(floors[i, j])) for j in pairs] for i in pairs
             ],
             "regions": {
                 name: Quantity(value, floor=time_error, size=NEGLIGIBLE) for name, value in moments.regions.items()

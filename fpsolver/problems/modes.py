@@ -23,13 +23,12 @@ SHALLOW = 0.1
 """A mode that rises above its surroundings by less, in nats, is not told apart from them."""
 
 
-def modes_of(setting: Setting, state: State, shift: float) -> list[dict[str, object]]:
+def modes_of(setting: Setting, state: State) -> list[dict[str, object]]:
     """The modes of a stationary density with the nearest minimum of the loss. Collective.
 
     Args:
         setting: The case.
         state: The stationary state.
-        shift: What its projection subtracts from h.
 
     Returns:
         On every rank, highest first: ``point``, ``height`` (nats below the highest one), and where the model has a
@@ -39,7 +38,7 @@ def modes_of(setting: Setting, state: State, shift: float) -> list[dict[str, obj
     points = lattice_of(box.lower, box.upper)
     flat = points.reshape(-1, points.shape[-1])
     here = flat if comm.rank == 0 else flat[:0]
-    ratio = evaluate([state.generator.function(state.vector)], here)[0] - shift
+    ratio = evaluate([state.generator.function(state.vector)], here)[0]
     found: list[dict[str, object]] | None = None
     if comm.rank == 0:
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -77,8 +76,10 @@ def _minima(points: Array, values: Array) -> tuple[Array, Array]:
         step = np.eye(len(shape), dtype=int)[axis]
         inner = (index[:, axis] > 0) & (index[:, axis] < shape[axis] - 1)
         low, mid, high = (level[tuple(np.clip(index + s * step, 0, np.array(shape) - 1).T)] for s in (-1, 0, 1))
-        bend = low - 2.0 * mid + high
-        good = inner & np.isfinite(bend) & (bend > 0.0)
-        offset = np.where(good, 0.5 * (low - high) / np.where(good, bend, 1.0), 0.0)
+        good = inner & np.isfinite(low) & np.isfinite(high)
+        bend = np.where(good, low, 1.0) - 2.0 * mid + np.where(good, high, 1.0)
+        good &= bend > 0.0
+        lean = np.where(good, low, 0.0) - np.where(good, high, 0.0)
+        offset = np.where(good, 0.5 * lean / np.where(good, bend, 1.0), 0.0)
         moved[:, axis] += spacing[axis] * np.clip(offset, -1.0, 1.0)
     return moved, wells.bottoms

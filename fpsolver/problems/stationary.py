@@ -20,7 +20,7 @@ from fpsolver.domain.locate import point_rules
 from fpsolver.errors import BadUsage
 from fpsolver.generator.generator import Generator, is_absorbed
 from fpsolver.generator.pinned import Pinned
-from fpsolver.generator.projection import project
+from fpsolver.generator.projection import negative_mass, project
 from fpsolver.linalg import SolveCount
 from fpsolver.problems.base import Answer, Setting
 from fpsolver.problems.current import current_at_nodes, current_size
@@ -35,6 +35,7 @@ Array = npt.NDArray[np.float64]
 
 NEGATIVE_MASS = 1e-3
 STATIONARITY = 1e-3
+WARN_MOVED = 1e-2
 EIGENFUNCTIONS = 3
 """So many eigenfunctions are written as fields."""
 
@@ -100,19 +101,26 @@ def solve_stationary(setting: Setting) -> Answer:
         results["metastable"] = _exchange(found.points, exchange)
     checks: list[Check] = []
     if not setting.is_companion:
-        results |= {"negative_mass": projection.moved, "modes": modes_of(setting, state, projection.shift)}
+        negative = negative_mass(state.generator, state.vector)
+        results |= {"negative_mass": negative, "moved_mass": projection.moved, "modes": modes_of(setting, state)}
         _write_fields(setting, state, projection.shift, modes)
         checks = [
-            Check("stationary state: negative mass", projection.moved, NEGATIVE_MASS),
+            Check("stationary state: negative mass", negative, NEGATIVE_MASS),
             Check("stationary state: K^T h", _defect(generator, solved), BACKWARD_ERROR),
             Check("constants in the kernel of K", generator.kernel_defect(), KERNEL_DEFECT),
             Check("backward error of solves", count.backward_error, BACKWARD_ERROR),
         ]
         if exact is not None:
             checks.append(Check("stationary state against exp(-Psi)/Z", _distance(generator, solved), STATIONARITY))
+    warnings = []
+    if projection.moved > WARN_MOVED:
+        warnings.append(
+            f"stationary: pictures show a density of which {100 * projection.moved:.2g} % had to be moved to make it "
+            "positive: it has a front that is thinner than the mesh; masses, means and rates are not affected"
+        )
     inverse.destroy()
-    probes = _probes(setting, state, projection.shift)
-    return Answer("stationary", results, generator, checks, probes, summary=_summary(results))
+    probes = _probes(setting, state)
+    return Answer("stationary", results, generator, checks, probes, warnings, _summary(results))
 
 
 def gibbs_state(generator: Generator) -> State | None:
@@ -180,8 +188,8 @@ def _write_fields(setting: Setting, state: State, shift: float, modes: list[Mode
     exponent = generator.weight(points)[0]
     ratio = generator.function(state.vector).x.array[nodes] - shift
     fields = {"stationary_density": np.exp(-exponent) * np.maximum(ratio, 0.0)}
-    with np.errstate(divide="ignore", invalid="ignore"):
-        potential = exponent - np.log(np.where(ratio > 0.0, ratio, np.nan))
+    raw = ratio + shift
+    potential = exponent - np.log(np.where(raw > 0.0, raw, np.nan))
     least = generator.comm.allreduce(float(np.nanmin(potential, initial=np.inf)), MPI.MIN)
     fields["effective_potential"] = potential - least
     if not state.balanced:
@@ -194,15 +202,15 @@ def _write_fields(setting: Setting, state: State, shift: float, modes: list[Mode
     setting.recorder.fields(lattice, fields)
 
 
-def _probes(setting: Setting, state: State, shift: float) -> list[dict[str, Quantity]]:
-    """The projected density and its logarithm at each probe."""
+def _probes(setting: Setting, state: State) -> list[dict[str, Quantity]]:
+    """The density and its logarithm at each probe, as solved: a projection is for pictures."""
     points = setting.case.probes
     found = []
     for point, rule in zip(points, point_rules(setting.domain, setting.cells, points), strict=True):
         if rule is None:
             raise BadUsage(f"probe: the point {list(point)} lies outside the mesh; move it inside")
         functional = state.generator.quadrature.functional_of_rule(rule, np.ones(len(rule.weights)))
-        ratio = float(functional.dot(state.vector)) - shift
+        ratio = float(functional.dot(state.vector))
         exponent = float(state.generator.weight(np.array([point]))[0][0])
         if ratio > 0.0:
             density = Quantity(float(np.exp(-exponent)) * ratio, scale="log")

@@ -12,11 +12,16 @@ from dataclasses import dataclass, replace
 
 from fpsolver.case import Box, Case
 from fpsolver.domain.box import box_mesh
+from fpsolver.domain.region_mesh import RegionMesh, region_mesh
 from fpsolver.errors import BadUsage, SolverFailed
+from fpsolver.generator.boundary import grading_for
+from fpsolver.generator.wells import Wells
 from fpsolver.problems import Answer, Problem, Setting
 from fpsolver.problems.base import NO_ESTIMATE
+from fpsolver.problems.landscape import fitting_weight
 from fpsolver.quantity import Quantity
 from fpsolver.study.estimate import error
+from fpsolver.study.sizes import sized
 from fpsolver.study.trees import Place, changed, dotted, lengths, quantities
 
 SWITCHED_OFF = "error estimates are switched off (run.errors)"
@@ -76,7 +81,9 @@ class _Companion:
 
 def without_errors(answer: Answer, why: str) -> Answer:
     """The answer with the reason at every quantity that has no error."""
-    return changed(answer, lambda place, quantity: replace(quantity, why=why) if _is_open(quantity) else quantity)
+    return changed(
+        sized(answer), lambda place, quantity: replace(quantity, why=why) if _is_open(quantity) else quantity
+    )
 
 
 def with_errors(problem: Problem, setting: Setting, answer: Answer, beats: int, progress: Progress) -> Answer:
@@ -97,9 +104,11 @@ def with_errors(problem: Problem, setting: Setting, answer: Answer, beats: int, 
     limit = PATIENCE * beats + SPARE_BEATS
     lower = coarser = None
     if below < degree:
-        lower = _solved(problem, f"of degree {below}", setting.companion(below), setting, limit, _half(progress, 0))
+        lower = _solved(
+            problem, f"of degree {below}", setting, lambda: setting.companion(below), limit, _half(progress, 0)
+        )
     if max(setting.case.domain.cells) > 1:
-        coarser = _solved(problem, "on cells twice as large", _coarser(setting), setting, limit, _half(progress, 1))
+        coarser = _solved(problem, "on larger cells", setting, lambda: _coarser(setting), limit, _half(progress, 1))
     here = lengths(answer)
 
     def estimated(place: Place, quantity: Quantity) -> Quantity:
@@ -154,12 +163,14 @@ def _is_open(quantity: Quantity) -> bool:
     return quantity.value is not None and quantity.error is None and quantity.why in _OPEN
 
 
-def _solved(problem: Problem, name: str, twin: Setting, setting: Setting, limit: int, progress: Progress) -> _Companion:
+def _solved(
+    problem: Problem, name: str, setting: Setting, make: Callable[[], Setting], limit: int, progress: Progress
+) -> _Companion:
     heartbeat = setting.heartbeat.limited(limit) if isinstance(setting.heartbeat, Beats) else setting.heartbeat
-    limited = replace(twin, heartbeat=heartbeat, progress=progress)
-    limited.__dict__["reference"] = setting.reference  # the weight depends on neither degree nor mesh
     try:
-        answer = problem.solve(limited)
+        twin = replace(make(), heartbeat=heartbeat, progress=progress)
+        twin.__dict__["reference"] = setting.reference  # the weight depends on neither degree nor mesh
+        answer = problem.solve(twin)
     except (SolverFailed, BadUsage) as failure:  # on all ranks
         return _Companion(name, {}, {}, f"the companion {name}: {str(failure).splitlines()[0]}")
     return _Companion(name, quantities(answer), lengths(answer))
@@ -171,7 +182,21 @@ def _coarser(setting: Setting) -> Setting:
     box = case.domain
     domain = box_mesh(setting.domain.comm, box.lower, box.upper, box.cells, box.diagonal)
     kept = {key: value for key, value in setting.shared.items() if not (isinstance(key, tuple) and key[0] == "mesh")}
+    for wanted in case.exits:
+        if ("mesh", wanted.region) in setting.shared:
+            kept["mesh", wanted.region] = _coarser_region(setting, case, wanted.region)
     return replace(setting.companion(case.discretization.degree), case=case, domain=domain, shared=kept)
+
+
+def _coarser_region(setting: Setting, case: Case, name: str) -> RegionMesh:
+    """The mesh of a region with cells that may be twice as steep: they are graded, so the box alone does not tell."""
+    found = setting.shared["wells", name]
+    assert isinstance(found, Wells)
+    weight = fitting_weight(setting.reference, found)
+    fine = grading_for(setting.model, weight, case.discretization.degree)
+    steep = replace(fine, at_exit=2.0 * fine.at_exit, elsewhere=2.0 * fine.elsewhere)
+    absorbing = case.boundary.absorbing if case.boundary is not None else None
+    return region_mesh(setting.domain.comm, case.domain, case.regions[name], absorbing, steep)
 
 
 def coarse(case: Case, factor: int = 2) -> Case:

@@ -43,13 +43,18 @@ class Place:
         if self._owned is not None:
             self._owned.release()
 
-    def claim(self, case: Case, *, fresh: bool) -> bool:
+    def claim(self, case: Case, *, fresh: bool, purpose: str = "") -> bool:
         """Lock the folder for a case; False if its finished results are there already.
+
+        Args:
+            case: The case.
+            fresh: Discard earlier results of ours.
+            purpose: What is done with the case, where it is not a run; other results of it are another case.
 
         Raises:
             BadUsage: The folder is not ours, in use, or holds results of another case.
         """
-        self._identity = _identity(case)
+        self._identity = _identity(case, purpose)
 
         def claim() -> bool:
             self._owned = RunFolder.open(self.folder, fresh=fresh)
@@ -91,6 +96,10 @@ class Place:
 
         on_root(self._comm, write, self.folder / FILE)
 
+    def write_text(self, name: str, text: str) -> None:
+        """Write a file of ours."""
+        on_root(self._comm, lambda: atomic.write_text(self.path(name), text), self.folder / name)
+
     def draw(self, console: Console, stop: StopFlag) -> bool:
         """Draw all figures that the run has data for; a figure that fails is a warning, not a lost run.
 
@@ -119,20 +128,21 @@ class Place:
 
         on_root(self._comm, finish, self.folder)
 
-    def earlier_verdict(self) -> ExitCode:
-        """The exit code of the finished run that is in the folder."""
+    def earlier_verdict(self, name: str = FILE) -> ExitCode:
+        """The exit code of what is finished in the folder, by the certificate in the named file."""
 
         def verdict() -> ExitCode:
-            entry = read_results(self.folder).get("certificate")
+            entry = read_results(self.folder, name).get("certificate")
             passed = isinstance(entry, dict) and entry.get("passed") is True
             return ExitCode.DONE if passed else ExitCode.CERTIFICATE_FAILED
 
         return on_root(self._comm, verdict, self.folder)
 
 
-def _identity(case: Case) -> str:
-    """A hash of all that the results depend on: the resolved case and the contents of its data."""
+def _identity(case: Case, purpose: str) -> str:
+    """A hash of all that the results depend on: the resolved case, the contents of its data, and what is done."""
     digest = hashlib.sha256(json.dumps(case.resolved, sort_keys=True, default=str).encode())
+    digest.update(purpose.encode())
     if case.data is not None:
         digest.update(case.data.file.read_bytes())
     if case.evolution is not None and case.evolution.initial.file is not None:

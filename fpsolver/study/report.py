@@ -1,4 +1,4 @@
-"""The last words of a run on the terminal: answers and certificate."""
+"""The last words of a run on the terminal: answers with their errors, and the certificate."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fpsolver.output.tables import certificate_table, verdict
+from fpsolver.output.tables import COLUMNS, cells, certificate_table, footnotes, verdict
 from fpsolver.problems import Answer
+from fpsolver.quantity import Quantity
 from fpsolver.runtime import Console
 
 
@@ -15,8 +16,16 @@ def report(
     console: Console, answers: Sequence[Answer], certificate: Mapping[str, Any], folder: Path, seconds: float
 ) -> None:
     """Print the answers and the certificate as tables, and where the files are."""
+    reasons: list[str] = []
     for answer in answers:
-        console.table(answer.name, ("quantity", "value"), answer.summary)
+        console.table(answer.name, COLUMNS, [(what, *_cells(value, reasons)) for what, value in answer.summary])
     checks = certificate_table(certificate)
     console.table(checks.title, checks.columns, checks.rows)
+    for line in footnotes(reasons):
+        console.say(line)
     console.say(f"{verdict(certificate)}; {seconds:.1f} s; results in {folder}")
+
+
+def _cells(value: object, reasons: list[str]) -> tuple[str, str]:
+    """A value of a summary, a quantity or text, with its error where it has one."""
+    return cells(value.as_json() if isinstance(value, Quantity) else value, reasons)

@@ -17,6 +17,7 @@ Failing = Callable[..., list[str]]
 def everything_available(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if every solver were there."""
     monkeypatch.setattr(loading, "UNAVAILABLE", {})
+    monkeypatch.setattr(loading, "NOT_TOGETHER", {})
 
 
 @pytest.fixture

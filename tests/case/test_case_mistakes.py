@@ -10,7 +10,7 @@ import pytest
 from case_texts import GOOD, changed
 
 from fpsolver.case import BadCase, load
-from fpsolver.case.availability import UNAVAILABLE
+from fpsolver.case.availability import NOT_TOGETHER, UNAVAILABLE
 from fpsolver.case.schema import KEYS, LISTS, Key, Kind
 
 TEN = """\
@@ -183,9 +183,7 @@ def test_what_is_not_available_is_refused_only_when_it_is_right(mistakes, tmp_pa
         "loss.table": ('expression = "(x**2 - 1)**2/4 + 2*y**2"', 'table = "a.npz"'),
         "loss.python": ('expression = "(x**2 - 1)**2/4 + 2*y**2"', 'python = "a.py:Landscape"'),
         "noise.covariance=table": ('expression = "(x**2 - 1)**2/4 + 2*y**2"\n[noise]\ndiffusion = "d"', 'table = "a.npz"\n[noise]\nlearning_rate = 1\nbatch_size = 1\ncovariance = "table"'),
-        "boundary": ("[[probe]]", '[boundary]\nabsorbing = "x > 1.9"\n[[probe]]'),
-        "stationary": ("[[probe]]", "[stationary]\n[[probe]]"),
-        "exit": ("[[probe]]", '[[exit]]\nregion = "left"\n[[probe]]'),
+        "boundary.group": ("[[probe]]", '[boundary]\ngroup = "outlet"\n[[probe]]'),
         "committor": ("[[probe]]", '[[committor]]\nsource = "left"\ntarget = "right"\n[[probe]]'),
         "entropy": ("[[probe]]", "[entropy]\n[[probe]]"),
         "simulation": ("[[probe]]", "[simulation]\n[[probe]]"),
@@ -196,6 +194,16 @@ def test_what_is_not_available_is_refused_only_when_it_is_right(mistakes, tmp_pa
     found = mistakes(changed(*additions[entry]))
     assert all("is not available in this version" in message for message in found), found
     assert any(UNAVAILABLE[entry] in message for message in found)
+
+
+@pytest.mark.parametrize(("first", "second"), NOT_TOGETHER)
+def test_sections_that_do_not_go_together_are_refused(mistakes, first: str, second: str) -> None:
+    """A boundary that the other section would silently ignore."""
+    text = changed("[[probe]]", '[boundary]\nabsorbing = "x > 1.9"\n[[probe]]')
+    if second != "evolution":  # the base case has one
+        text = text.replace("[[probe]]", f"[{second}]\n[[probe]]")
+    found = mistakes(text)
+    assert any(f"[{first}] with [{second}]" in message and NOT_TOGETHER[first, second] in message for message in found)
 
 
 def test_mistakes_within_unavailable_sections_come_first(mistakes) -> None:

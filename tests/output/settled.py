@@ -74,7 +74,7 @@ def stationary_section(dimension: int) -> dict[str, object]:
         "spectral_gap": Quantity(3.2e-3, 1e-5),
         "current": Quantity(0.04 if dimension == 2 else 0.0, 1e-6),
         "modes": [
-            {"point": [place[0] * 0.9, *place[1:]], "density": Quantity(2.0, 1e-6), "minimum": place, "distance": 0.1}
+            {"point": [place[0] * 0.9, *place[1:]], "height": 0.0, "minimum": place, "distance": 0.1}
             for place in places
         ],
         "metastable": {
@@ -111,7 +111,12 @@ def exit_sections(dimension: int) -> list[dict[str, object]]:
 def convergence() -> dict[str, object]:
     """As the verb ``converge`` writes it: four quantities, one of them not asymptotic, one 0 by symmetry."""
     levels = [{"unknowns": n, "cells": [n, n], "degree": 4} for n in (400, 1600, 6400)]
-    orders = {"exit.0.starts.0.mean": 8.0, "stationary.spectral_gap": 6.0, "stationary.regions.left": 7.5, "evolution": 1.0}
+    orders = {
+        "exit.0.starts.0.mean": 8.0,
+        "stationary.spectral_gap": 6.0,
+        "stationary.regions.left": 7.5,
+        "evolution": 1.0,
+    }
     quantities = []
     for name, order in orders.items():
         values = [1.0 + 0.1 * 2 ** (-order * level) for level in range(3)]

@@ -27,7 +27,18 @@ RESULTS: dict[str, object] = {  # all sections of the format, those of later ver
         "covariance": [[Quantity(1.1, 1e-6), Quantity(1.2, 1e-6)], [Quantity(1.2, 1e-6), Quantity(2.2, 1e-6)]],
         "regions": {"a_negative": Quantity(0.13, 1e-6)},
     },
-    "stationary": {"eigenvalues": [Quantity(0.0, 1e-9), {"value": 0.5, "error": 1e-3, "imag": -2.0}]},
+    "stationary": {
+        "states": 1,
+        "classes": [{"kind": "point mass", "support": [0.0, 0.0], "regions": {"a_negative": Quantity(0.25, 1e-3)}}],
+        "detailed_balance": False,
+        "eigenvalues": [Quantity(0.0, 1e-9), {"value": 0.5, "error": 1e-3, "imag": -2.0}],
+        "spectral_gap": Quantity(0.5, 1e-3),
+        "modes": [{"point": [0.9, 0.0], "height": 0.25, "minimum": [1.0, 0.0], "distance": 0.1}],
+        "metastable": {
+            "sets": [{"point": [-1.0, 0.0], "mass": Quantity(0.5, 1e-9)}],
+            "rates": [[Quantity(0.0, 0.0), Quantity(2e-3, 1e-5)], [Quantity(3e-3, 1e-5), Quantity(0.0, 0.0)]],
+        },
+    },
     "exit": [
         {
             "region": "left",
@@ -78,7 +89,17 @@ def lines(text: str) -> list[str]:
         "mean of b 0 – (1)",
         "covariance of a, b 1.2 1.0e-06",
         "mass in a_negative 0.13 1.0e-06",
+        "states 1",
+        "classes 1 kind point mass",
+        "classes 1 support (0, 0)",
+        "classes 1 mass in a_negative 0.25 1.0e-03",
+        "detailed_balance no",
         "eigenvalues 2 0.5 - 2 i 1.0e-03",
+        "spectral_gap 0.5 1.0e-03",
+        "mode at (0.9, 0): minimum (1, 0)",
+        "metastable set at (-1, 0): mass 0.5 1.0e-09",
+        "metastable rate from 1 to 2 0.002 1.0e-05",
+        "metastable rate from 2 to 1 0.003 1.0e-05",
         "exit: left",
         "from (-1, 0): mean infinite – (2)",
         "from (-0.5, 0): kramers –",
@@ -94,6 +115,11 @@ def lines(text: str) -> list[str]:
 def test_every_form_of_entry_has_its_line(line: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     show(folder)
     assert line in lines(capsys.readouterr().out)
+
+
+def test_rates_within_a_set_are_left_out(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    show(folder)
+    assert "rate from 1 to 1" not in capsys.readouterr().out
 
 
 def test_symmetric_entries_are_shown_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -85,17 +85,22 @@ def _by(content: Mapping[str, Any]) -> str:
 
 
 def _lines(entries: list[Mapping[str, Any]], levels: int) -> list[_Line]:
-    """Quantities with a value at every level and a size to compare with; those that are 0 by symmetry have none."""
-    lines = []
+    """Quantities with a value at every level and a size to compare with; those that are 0 by symmetry have none.
+
+    Of those with the same values, such as a mean and the first moment, the first.
+    """
+    lines, seen = [], set()
     for entry in entries:
         values = [value for value in entry.get("values", []) if isinstance(value, int | float)]
-        size = max((abs(value) for value in values), default=0.0)
-        if len(values) != levels or size == 0:
+        size = max([abs(value) for value in values] + [entry.get("size") or 0.0])
+        if len(values) != levels or size == 0 or tuple(values) in seen:
             continue
+        seen.add(tuple(values))
         changes = np.abs(np.diff(np.array(values, dtype=np.float64))) / size
-        if not (changes > _ROUND_OFF).any():
-            continue
         left = entry.get("uncertainty")
+        is_noise = "round-off" in (entry.get("note") or "") and (left or 0.0) >= size
+        if is_noise or not (changes > _ROUND_OFF).any():
+            continue
         lines.append(
             _Line(
                 str(entry.get("name")),

@@ -71,9 +71,10 @@ def _panels(run: Run, fields: Frames, above: Array, loss: Array | None, unit: st
         lines = _below(cap) if name == "nats" else cap * (_LEVELS / _CAP)
         panel.contour(grid.x, grid.y, picture, levels=lines, colors="white", linewidths=0.7, alpha=0.8)
         panel.set_title(title, fontsize=11)
-        figure.colorbar(drawn, ax=panel, label=name, extend="max", ticks=_ticks(cap))
+        figure.colorbar(drawn, ax=panel, label=name, extend="max", ticks=_ticks(cap) if name == "nats" else None)
     panels[0].label_outer()
-    note = f"lines at {', '.join(f'{level:g}' for level in _below(shown[0][2]))} nats; white: higher than the scale"
+    blank = "higher than the scale" + (", or not resolved" if np.isnan(above).any() else "")
+    note = f"lines at {', '.join(f'{level:g}' for level in _below(shown[0][2]))} nats; white: {blank}"
     if unit != "nats" and loss is not None:
         note += "; the loss is cut off above where the effective potential is"
     figure.supxlabel(note, fontsize=9, color="0.3")

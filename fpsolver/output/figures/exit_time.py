@@ -24,17 +24,25 @@ Array = npt.NDArray[np.float64]
 
 _WIDE = 30.0  # times that differ by more are drawn on a logarithmic scale
 _SHARES = np.array([0.1, 0.25, 0.5, 0.75, 0.9, 0.99])  # of the longest time, for contours on a linear scale
+_SEEN = 1e-3  # part of a region that is worth a note
 _FEW = 4  # decades, below which contours are drawn between them too
-_SMALL = 0.45  # part of the domain; the picture of a smaller region shows its surroundings alone
+_SMALL = 0.35  # part of the domain; the picture of a smaller region shows its surroundings alone
 _LABELLED = 6  # starts at most with their time beside them
 
 
 @dataclass(frozen=True)
 class _Start:
-    """A starting point and its mean time as text, empty where it is not known."""
+    """Where the clock starts.
+
+    Attributes:
+        point: The point, or the mean of an initial density.
+        time: The mean time as text, empty where it is not known.
+        is_spread: It starts from a density.
+    """
 
     point: tuple[float, ...]
     time: str
+    is_spread: bool
 
 
 def exit_time(run: Run) -> Figure | None:
@@ -66,12 +74,15 @@ def _panels(run: Run, fields: Frames, exits: Mapping[str, Array]) -> Figure:
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for panel in panels[len(exits) :]:
         panel.set_visible(False)
-    never = False
+    never = unresolved = False
     for panel, (name, values) in zip(panels, exits.items(), strict=False):
         image, level = grid.image(values), sets.region(run, name)
         inside = np.isfinite(image) & (image != 0) if level is None else sets.on_plane(level, grid.x, grid.y) < 0
         lost = inside & np.isnan(image) & np.isfinite(grid.image(np.zeros(len(values))))
         times = np.where(inside, image, np.nan)
+        negative = times < 0
+        unresolved |= bool(negative.sum() > _SEEN * inside.sum())
+        times[negative] = np.nan
         norm = _norm(times)
         colours = matplotlib.colormaps["viridis"].with_extremes(bad="white")
         drawn = plane.show(panel, run, grid, times, colours, norm)
@@ -92,8 +103,9 @@ def _panels(run: Run, fields: Frames, exits: Mapping[str, Array]) -> Figure:
         label = style.time_name(run).replace("time t", "time")
         extend = "min" if isinstance(norm, LogNorm) else "neither"
         figure.colorbar(drawn, ax=panel, label=label + (", log scale" if extend == "min" else ""), extend=extend)
-    notes = ["orange: where the clock stops", "dots: starts", "white lines: equal times"]
+    notes = ["orange: edge of the region", _dots(run), "white lines: equal times"]
     notes += ["grey: never leaves, or only with some probability"] if never else []
+    notes += ["white inside: not resolved, the computed time is negative"] if unresolved else []
     style.notes(figure, notes)
     return figure
 
@@ -119,32 +131,27 @@ def _contours(norm: Normalize) -> Array:
 
 def _look_closer(axes: Axes, grid: Raster, inside: npt.NDArray[np.bool_]) -> None:
     """Show the surroundings of a region that is small in the domain."""
-    for along, places, limit in ((0, grid.x, axes.set_xlim), (1, grid.y, axes.set_ylim)):
-        found = places[inside.any(axis=along)]
-        if found.size and np.ptp(found) < _SMALL * np.ptp(places):
-            margin = 0.15 * np.ptp(found)
-            limit(max(found[0] - margin, places[0]), min(found[-1] + margin, places[-1]))
+    columns, rows = grid.x[inside.any(axis=0)], grid.y[inside.any(axis=1)]
+    if not columns.size or np.ptp(columns) * np.ptp(rows) > _SMALL * np.ptp(grid.x) * np.ptp(grid.y):
+        return
+    for found, places, limit in ((columns, grid.x, axes.set_xlim), (rows, grid.y, axes.set_ylim)):
+        margin = 0.12 * np.ptp(found)
+        limit(max(found[0] - margin, places[0]), min(found[-1] + margin, places[-1]))
 
 
 def _starts(run: Run, region: str) -> list[_Start]:
     """The starts of all exits from a region, with their times where the run has got that far."""
+    computed = run.results.get("exit")
+    exits = computed if isinstance(computed, list) else _exits(run)
     found = []
-    entries = run.results.get("exit")
-    computed = entries if isinstance(entries, list) else []
-    for place, entry in enumerate(_exits(run)):
-        if entry.get("region") != region:
+    for entry in exits:
+        if not isinstance(entry, Mapping) or entry.get("region") != region:
             continue
-        answers = computed[place].get("starts", []) if place < len(computed) else []
-        times = {tuple(answer["point"]): answer.get("mean", {}) for answer in answers if _is_point(run, answer)}
-        for point in entry.get("start", []):
-            given = tuple(float(number) for number in point)
-            found.append(_Start(given, _time(times.get(given, {}))))
+        starts = entry.get("starts", [{"point": point} for point in entry.get("start", [])])
+        for start in starts:
+            point = tuple(float(number) for number in start["point"])
+            found.append(_Start(point, _time(start.get("mean", {})), "initial" in start))
     return found
-
-
-def _is_point(run: Run, answer: Mapping[str, Any]) -> bool:
-    point = answer.get("point")
-    return isinstance(point, list) and len(point) == run.dimension
 
 
 def _time(mean: Mapping[str, Any]) -> str:
@@ -158,10 +165,21 @@ def _mark(axes: Axes, run: Run, region: str) -> None:
     starts = _starts(run, region)
     box = {"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
     for start in starts:
-        axes.plot(*start.point, "o", color=style.VERMILION, markeredgecolor="white", markersize=8)
+        axes.plot(*start.point, "o", **_look(start, style.VERMILION))
         if start.time and len(starts) <= _LABELLED:
             place = {"xytext": (8, 8), "textcoords": "offset points"}
             axes.annotate(start.time, start.point, fontsize=10, bbox=box, **place)
+
+
+def _dots(run: Run) -> str:
+    spread = any("initial" in entry for entry in _exits(run))
+    return "dots: starts, with their times" + ("; rings: means of initial densities" if spread else "")
+
+
+def _look(start: _Start, colour: str) -> dict[str, Any]:
+    """A dot for a point, a ring for the mean of a density."""
+    inside, edge = ("none", colour) if start.is_spread else (colour, "white")
+    return {"markerfacecolor": inside, "markeredgecolor": edge, "markersize": 9, "markeredgewidth": 1.4}
 
 
 def _lines(run: Run, fields: Frames, exits: Mapping[str, Array]) -> Figure:
@@ -184,8 +202,11 @@ def _lines(run: Run, fields: Frames, exits: Mapping[str, Array]) -> Figure:
         for start in _starts(run, name):
             height = float(np.interp(start.point[0], x[order], values[order]))
             if np.isfinite(height):
-                axes.plot(start.point[0], height, "o", color=colour, markeredgecolor="white", markersize=8)
+                axes.plot(start.point[0], height, "o", **_look(start, colour))
                 axes.annotate(start.time, (start.point[0], height), xytext=(7, 7), textcoords="offset points")
+            elif start.time:
+                place = {"xycoords": ("data", "axes fraction"), "xytext": (7, 0), "textcoords": "offset points"}
+                axes.annotate(start.time, (start.point[0], 0.93), color=colour, fontsize=14, **place)
     norm = _norm(np.concatenate(drawn))
     if isinstance(norm, LogNorm):
         axes.set_yscale("log", nonpositive="mask")
@@ -197,5 +218,5 @@ def _lines(run: Run, fields: Frames, exits: Mapping[str, Array]) -> Figure:
     axes.grid(alpha=0.3)
     axes.set_xlim(x.min(), x.max())
     axes.legend(frameon=False)
-    style.notes(figure, ["dotted: where the clock stops", "dots: starts"])
+    style.notes(figure, ["dotted: edge of the region", _dots(run)])
     return figure

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -146,15 +145,5 @@ def load_run(folder: Path) -> Run:
         results=read_results(folder) if (folder / "results.json").exists() else {},
         has_learning_rate="learning_rate" in case.get("noise", {}),
         case=case,
-        convergence=_json(folder / "convergence.json"),
+        convergence=read_results(folder, "convergence.json") if (folder / "convergence.json").exists() else {},
     )
-
-
-def _json(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadUsage(f"{path}: cannot be read ({error}); give the command that wrote it again") from None
-    return content if isinstance(content, dict) else {}

@@ -23,6 +23,7 @@ Array = npt.NDArray[np.float64]
 
 _ARROWS = 22  # along the longer side
 _FAINT = 0.02  # arrows shorter than this part of the longest are left out
+_HIGHEST = np.log(1e4)  # modes that rise less from the floor of a picture over four decades are left out
 _NARROW = 0.05  # a density that exceeds a tenth of its peak on a smaller part of the domain gets a logarithmic scale
 
 
@@ -98,7 +99,11 @@ def _current(axes: Axes, run: Run, fields: Frames) -> bool:
 def _places(axes: Axes, run: Run, grid: Raster) -> Iterator[str]:
     """Marks maxima of the density, minima of the loss that belong to them, and point masses; says what they are."""
     section = run.section("stationary")
-    modes = [mode for mode in _tables(section, "modes") if _is_point(run, mode.get("point"))]
+    modes = [
+        mode
+        for mode in _tables(section, "modes")
+        if _is_point(run, mode.get("point")) and mode.get("height", 0.0) < _HIGHEST
+    ]
     for mode in modes:
         least: Any = mode.get("minimum")
         if _is_point(run, least):
@@ -110,10 +115,9 @@ def _places(axes: Axes, run: Run, grid: Raster) -> Iterator[str]:
         yield "dots: maxima of the density"
         if any(_is_point(run, mode.get("minimum")) for mode in modes):
             yield "crosses: minima of the loss"
-    masses = [part for part in _tables(section, "classes") if part.get("kind") == "point mass"]
+    masses = list(_point_masses(run))
     for mass in masses:
-        if _is_point(run, mass.get("support")):
-            axes.plot(*mass["support"], "*", color=style.VERMILION, markeredgecolor="white", markersize=20)
+        axes.plot(*mass, "*", color=style.VERMILION, markeredgecolor="white", markersize=20)
     if masses:
         yield "stars: mass in a single point"
 
@@ -127,13 +131,10 @@ def _curve(run: Run, fields: Frames, values: Array) -> Figure:
     axes.plot(x[order], values[order], color=style.BLUE, linewidth=2.2)
     peaks = values[np.isfinite(values)]
     axes.set_ylim(0.0, 1.08 * float(peaks.max()) or 1.0)
-    section = run.section("stationary")
-    for part in _tables(section, "classes"):
-        if part.get("kind") == "point mass" and _is_point(run, part.get("support")):
-            place = float(np.ravel(part["support"])[0])
-            axes.axvline(place, color=style.VERMILION, linewidth=2.2)
-            text = " all mass in this point"
-            axes.annotate(text, (place, 0.95), xycoords=("data", "axes fraction"), color=style.VERMILION)
+    for [place] in _point_masses(run):
+        axes.axvline(place, color=style.VERMILION, linewidth=2.2)
+        text = " mass in a single point"
+        axes.annotate(text, (place, 0.95), xycoords=("data", "axes fraction"), color=style.VERMILION)
     axes.set_xlabel(run.coordinates[0])
     axes.set_ylabel(style.density_label(run, Normalize()))
     axes.set_title(_heading(run), fontsize=11)
@@ -146,6 +147,18 @@ def _curve(run: Run, fields: Frames, values: Array) -> Figure:
         right.tick_params(axis="y", colors="0.35")
         right.margins(x=0)
     return figure
+
+
+def _point_masses(run: Run) -> Iterator[list[float]]:
+    """Where mass collapses: the point of a class, or the box around it if that is a point."""
+    for part in _tables(run.section("stationary"), "classes"):
+        if part.get("kind") == "point mass":
+            box = part.get("lower") if part.get("lower") == part.get("upper") else None
+            places: list[Any] = [part.get("point"), part.get("support"), box]
+            for place in places:
+                if _is_point(run, place):
+                    yield place
+                    break
 
 
 def _tables(section: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:

@@ -1,0 +1,71 @@
+"""The numbers that the comments of the shipped cases promise, as those comments say them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fpsolver
+from fpsolver.quantity import Quantity
+
+CASES = Path(__file__).parents[2] / "cases"
+pytestmark = pytest.mark.slow
+
+# case, overrides -> place in the results: number and relative tolerance
+PROMISED: dict[tuple[str, ...], dict[str, tuple[float, float]]] = {
+    ("escape_double_well",): {
+        "exit.0.starts.0.mean": (616063.85, 1e-5),
+        "exit.1.starts.0.mean": (1232135.0, 1e-5),
+        "stationary.spectral_gap": (1.6232151e-6, 1e-5),
+    },
+    ("escape_double_well", "parameters.d=0.01"): {"exit.0.starts.0.mean": (162478771569.149, 1e-4)},
+    ("mueller_brown",): {
+        "exit.0.starts.0.mean": (198.32110, 1e-5),
+        "exit.0.starts.1.mean": (10.321724, 1e-4),
+        "exit.1.starts.0.mean": (5.1767071, 1e-5),
+    },
+    ("mueller_brown", "parameters.temperature=20"): {
+        "exit.0.starts.0.mean": (1.3632039, 1e-5),
+        "exit.0.starts.1.mean": (0.28502912, 1e-4),
+    },
+    ("kinetic_escape",): {
+        "exit.0.starts.0.mean": (21.864445, 2e-3),
+        "stationary.spectral_gap": (0.096028449, 1e-6),
+    },
+    ("rank_one_escape",): {
+        "exit.0.starts.0.mean": (13.648907, 1e-5),
+        "exit.0.starts.1.mean": (14.407986, 1e-5),
+        "exit.0.starts.2.mean": (8.8053442, 1e-5),
+        "stationary.spectral_gap": (0.082860228, 1e-5),
+        "probes.0.stationary_density": (0.46955837, 1e-3),
+    },
+    ("rank_one_escape", "parameters.c=0.6"): {
+        "exit.0.starts.0.mean": (17.821014, 1e-5),
+        "exit.0.starts.1.mean": (18.696414, 1e-5),
+        "exit.0.starts.2.mean": (11.511862, 1e-5),
+    },
+    ("iris_neuron",): {
+        "exit.0.starts.0.mean": (17133.0, 3e-4),
+        "exit.0.starts.0.standard_deviation": (18618.0, 3e-4),
+    },
+}
+
+
+@pytest.mark.parametrize("chosen", PROMISED, ids=" ".join)
+def test_comments_tell_the_truth(chosen: tuple[str, ...]) -> None:
+    """Without the evolution, which has tests of its own."""
+    name, *overrides = chosen
+    case = fpsolver.load(CASES / f"{name}.toml", [*overrides, "run.errors=false"])
+    solution = fpsolver.solve(replace(case, evolution=None))
+    assert solution.certificate["passed"]
+    results: dict[str, Any] = {name: answer.results for name, answer in solution.answers.items()}
+    results["probes"] = solution.answers["stationary"].probes if "stationary" in solution.answers else []
+    for place, (number, tolerance) in PROMISED[chosen].items():
+        entry: Any = results
+        for key in place.split("."):
+            entry = entry[int(key)] if key.isdigit() else entry[key]
+        assert isinstance(entry, Quantity)
+        assert entry.value == pytest.approx(number, rel=tolerance), place
