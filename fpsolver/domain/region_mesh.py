@@ -173,3 +173,19 @@ def region_mesh(
         shared.refined,
         shared.quality,
     )
+
+
+def graded_box_mesh(comm: MPI.Intracomm, box: Box, grading: Grading) -> mesh.Mesh[np.float64] | None:
+    """The whole box, finer where the weight is too steep for its cells; None where it is nowhere; collective."""
+    made: list[Triangulation] = []
+
+    def make() -> int:
+        background = box_triangulation(box.lower, box.upper, box.cells, box.diagonal)
+        made.append(graded(background, [], None, grading))
+        return len(made[0].points) if len(made[0].cells) > len(background.cells) else 0
+
+    vertices = on_root(comm, make)
+    if not vertices:
+        return None
+    nothing_bent = CurvedEdges(np.empty((0, 2), dtype=np.int64), np.empty((0, box.dimension)), 0)
+    return distributed(comm, made[0] if made else None, box.dimension, vertices, nothing_bent)

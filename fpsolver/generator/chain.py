@@ -47,25 +47,25 @@ class Chain:
         """S itself, (m, m)."""
         return np.asarray(np.diag(self.leaving + self.rates.sum(axis=1)) - self.rates)
 
-    def solve(self, rhs: Array, *, grounded: bool = False) -> Array:
-        """u with S u = rhs, (m,); ``grounded``: u_0 = 0 instead of the first equation."""
+    def solve(self, rhs: Array, held: Array | None = None) -> Array:
+        """u with S u = rhs, (m,); ``held``: values of the first states, (s,), instead of their equations."""
         a, b = self._eliminated, np.array(rhs, dtype=float)
         for k in range(self.size - 1, 0, -1):
             b[:k] += a[:k, k] * (b[k] / self._pivots[k])
         u = np.zeros(self.size)
-        u[0] = 0.0 if grounded else b[0] / self._pivots[0]
-        for k in range(1, self.size):
+        u[: 1 if held is None else len(held)] = b[0] / self._pivots[0] if held is None else held
+        for k in range(1 if held is None else len(held), self.size):
             u[k] = (b[k] + a[k, :k] @ u[:k]) / self._pivots[k]
         return u
 
-    def solve_transposed(self, rhs: Array, *, grounded: bool = False) -> Array:
-        """h with S^T h = rhs, (m,); ``grounded``: h_0 = 0 instead of the first equation."""
+    def solve_transposed(self, rhs: Array, held: Array | None = None) -> Array:
+        """h with S^T h = rhs, (m,); ``held``: values of the first states, (s,), instead of their equations."""
         a, b = self._eliminated, np.array(rhs, dtype=float)
         for k in range(self.size - 1, 0, -1):
             b[:k] += a[k, :k] * (b[k] / self._pivots[k])
         h = np.zeros(self.size)
-        h[0] = 0.0 if grounded else b[0] / self._pivots[0]
-        for k in range(1, self.size):
+        h[: 1 if held is None else len(held)] = b[0] / self._pivots[0] if held is None else held
+        for k in range(1 if held is None else len(held), self.size):
             h[k] = (b[k] + h[:k] @ a[:k, k]) / self._pivots[k]
         return h
 

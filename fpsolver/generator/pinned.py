@@ -90,18 +90,22 @@ class Pinned:
         leaving = np.array([-self._on_exit(vector) for vector in carried])
         return Chain(rates, leaving)
 
-    def solve(self, rhs: PETSc.Vec, *, grounded: bool = False) -> PETSc.Vec:
+    def solve(self, rhs: PETSc.Vec, held: Array | None = None) -> PETSc.Vec:
         """u with K u = rhs where nothing is fixed, and u = 0 on the fixed nodes.
 
         Args:
             rhs: A functional.
-            grounded: u = 0 at the first pin instead of the equation there.
+            held: Values at the first pins, (s,), instead of the equations there.
         """
-        return self._solved(rhs, self.forward, self.backward, transposed=False, grounded=grounded)
+        return self._solved(rhs, self.forward, self.backward, held, transposed=False)
 
-    def solve_transposed(self, rhs: PETSc.Vec, *, grounded: bool = False) -> PETSc.Vec:
+    def solve_transposed(self, rhs: PETSc.Vec, held: Array | None = None) -> PETSc.Vec:
         """h with K^T h = rhs; arguments as for `solve`."""
-        return self._solved(rhs, self.backward, self.forward, transposed=True, grounded=grounded)
+        return self._solved(rhs, self.backward, self.forward, held, transposed=True)
+
+    def hitting_time(self) -> float:
+        """Longest mean time to hit a pin or the exit set: what the process does between its slow jumps."""
+        return float(self._rest_solution(self.generator.total, transposed=False).max()[1])
 
     def stationary(self) -> PETSc.Vec:
         """h with K^T h = 0, not normalised, where nothing is fixed."""
@@ -123,15 +127,15 @@ class Pinned:
         rhs: PETSc.Vec,
         tests: list[PETSc.Vec],
         trials: list[PETSc.Vec],
+        held: Array | None,
         *,
         transposed: bool,
-        grounded: bool,
     ) -> PETSc.Vec:
         free = rhs.copy()
         free.array[self._fixed] = 0.0
         load = np.asarray(free.mDot(tests))
         inverse = self.chain.solve_transposed if transposed else self.chain.solve
-        return _combined(trials, inverse(load, grounded=grounded), self._rest_solution(free, transposed=transposed))
+        return _combined(trials, inverse(load, held), self._rest_solution(free, transposed=transposed))
 
     def _unit(self, pin: int, *, transposed: bool) -> PETSc.Vec:
         """1 at a pin, 0 at the others and on the exit set, in the kernel of K (of K^T) elsewhere."""

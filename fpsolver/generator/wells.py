@@ -19,8 +19,8 @@ Bools = npt.NDArray[np.bool_]
 POINTS = {1: 4001, 2: 201, 3: 49}
 """Lattice points per direction, by dimension."""
 
-LEVELS = 300
-"""Most levels of the flood."""
+FINE, COARSE = 100.0, 4.0
+"""The flood rises by one nat up to here, and from there by so many at a time."""
 
 HIGHEST = 600.0
 """Potentials are followed so far above their minimum, in nats: exp(-Psi) must not underflow."""
@@ -98,13 +98,16 @@ def flooded(points: Array, level: Array, leaves: Bools, depth: float) -> Wells:
     where: list[tuple[int, ...]] = []
     merged: list[float] = []  # the level at which a well met a lower one or the exit; infinite before
     top = 0.0
-    for height in np.linspace(0.0, highest, max(int(min(highest, LEVELS)), 2) + 1)[1:]:
+    steps = np.concatenate([np.arange(1.0, FINE), np.arange(FINE, HIGHEST, COARSE)])
+    for height in np.append(steps[steps < highest], highest):
         parts, count = ndimage.label(level < height, touching)
         known = {int(parts[place]) for place in where}
         fresh = [part for part in range(1, count + 1) if part not in known] if count > len(known) else []
         for place in ndimage.minimum_position(level, parts, fresh) if fresh else []:
-            where.append(tuple(int(i) for i in place))
-            merged.append(np.inf)
+            bottom = tuple(int(i) for i in place)
+            if not leaves[bottom]:  # what slopes down to the exit holds nothing back
+                where.append(bottom)
+                merged.append(np.inf)
         out = set(np.unique(parts[leaves & (parts > 0)]).tolist())
         order = sorted(range(len(where)), key=lambda i: float(level[where[i]]))
         seen: set[int] = set()

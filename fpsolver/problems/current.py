@@ -8,6 +8,7 @@ from dolfinx import fem, la
 from petsc4py import PETSc
 
 from fpsolver.generator.generator import Generator
+from fpsolver.generator.quadrature import owned_vector
 
 Array = npt.NDArray[np.float64]
 
@@ -26,8 +27,8 @@ def current_size(generator: Generator, vector: PETSc.Vec) -> float:
     return float(generator.comm.allreduce(float(quadrature.measure.ravel() @ np.linalg.norm(flux, axis=1))))
 
 
-def current_at_nodes(generator: Generator, vector: PETSc.Vec) -> Array:
-    """J at the local nodes, (local nodes, d): the mean of what the cells around a node say. Collective."""
+def current_at_nodes(generator: Generator, vector: PETSc.Vec) -> list[PETSc.Vec]:
+    """The components of J at the nodes: the mean of what the cells around a node say. Collective."""
     space, quadrature = generator.space, generator.quadrature
     element, dofs = space.element.basix_element, quadrature.dofs
     reference = np.asarray(element.points)
@@ -39,9 +40,11 @@ def current_at_nodes(generator: Generator, vector: PETSc.Vec) -> Array:
     points = quadrature.cells.points(reference)[: quadrature.cells.owned]
     d = points.shape[2]
     flux = _flux(generator, points.reshape(-1, d), local.ravel(), gradient.reshape(-1, d))
-    columns = [_node_sum(space, dofs, flux[:, i]) for i in range(d)]
     shares = _node_sum(space, dofs, np.ones(len(flux)))
-    return np.stack(columns, axis=1) / shares[:, None]
+    components = [_node_sum(space, dofs, flux[:, i]) for i in range(d)]
+    for component in components:
+        component.pointwiseDivide(component, shares)
+    return components
 
 
 def _flux(generator: Generator, points: Array, ratio: Array, gradient: Array) -> Array:
@@ -52,9 +55,8 @@ def _flux(generator: Generator, points: Array, ratio: Array, gradient: Array) ->
     return np.asarray(-np.exp(-exponent)[:, None] * (spread + transport * ratio[:, None]))
 
 
-def _node_sum(space: fem.FunctionSpace, dofs: npt.NDArray[np.int32], values: Array) -> Array:
+def _node_sum(space: fem.FunctionSpace, dofs: npt.NDArray[np.int32], values: Array) -> PETSc.Vec:
     total = fem.Function(space)
     total.x.array[:] = np.bincount(dofs.ravel(), values, minlength=len(total.x.array))
     total.x.scatter_reverse(la.InsertMode.add)
-    total.x.scatter_forward()
-    return np.asarray(total.x.array)
+    return owned_vector(space, total.x.array)

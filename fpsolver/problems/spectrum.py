@@ -1,9 +1,12 @@
 """The slow part of the spectrum: eigenvalues of smallest real part, metastable sets and their exchange rates.
 
-The inverse of K on what is orthogonal to the stationary state is applied through pins, so a gap keeps its relative
-accuracy however small it is: u = 0 at the deepest pin instead of the equation there, and then
+K is inverted on what is left when known modes are taken out: with V their right vectors and H their left ones, the
+constant function and the stationary state among them,
 
-    v -> M v - (h . M v) M 1 -> u -> u - (h . M u) 1          eigenvalues 1/lambda
+    v -> b = M v - M V (H^T M V)^-1 H^T M v -> u with K u = b and H^T M u = 0          eigenvalues 1/lambda
+
+The conditions H^T M u = 0 take the place of the equations at as many pins, so no slow time ever multiplies round-off:
+modes that are slower than the rest by any factor are found one after the other, each with relative accuracy.
 """
 
 from __future__ import annotations
@@ -23,6 +26,9 @@ Array = npt.NDArray[np.float64]
 
 SPARE = 4
 """More eigenvalues than asked for are computed: those of smallest magnitude need not be those of smallest real part."""
+
+MUCH_SLOWER = 1e4
+"""A mode slower than everything between two jumps by this factor is found by itself and taken out."""
 
 SLOW = 0.1
 """Wells are metastable sets if the chain on the pins has the eigenvalues of K up to this relative difference."""
@@ -54,7 +60,7 @@ def spectrum(inverse: Pinned, density: PETSc.Vec, count: int, heartbeat: Callabl
     """The eigenvalues of smallest real part, the zero not among them, ascending. Collective.
 
     Args:
-        inverse: K with pins and nothing fixed.
+        inverse: K with pins, the deepest first, and nothing fixed.
         density: h with K^T h = 0 and h . M 1 = 1.
         count: How many.
         heartbeat: Called after every solve; may raise to stop the run.
@@ -63,27 +69,57 @@ def spectrum(inverse: Pinned, density: PETSc.Vec, count: int, heartbeat: Callabl
         SolverFailed: SLEPc did not converge.
     """
     generator = inverse.generator
-
-    def apply(vector: PETSc.Vec) -> PETSc.Vec:
-        load = _times_mass(generator, vector)
-        load.axpy(-density.dot(load), generator.total)
-        image = inverse.solve(load, grounded=True)
-        product = _times_mass(generator, image)
-        image.axpy(-density.dot(product), generator.one)
-        heartbeat()
-        return image
-
     count = min(count, generator.unknowns - 1)
     if count < 1:
         return []
-    pairs = largest(apply, apply(_start(generator)), min(count + SPARE, generator.unknowns - 1), "spectrum")
-    modes = [Mode(1.0 / pair.value, pair.real, pair.imaginary) for pair in pairs]
+    slow: list[Mode] = []
+    right, left = [generator.one], [density]
+    slowest = MUCH_SLOWER * inverse.hitting_time()
+    while len(right) < inverse.pins:
+        backward = _without(inverse, right, left, heartbeat, transposed=False)
+        pair = largest(backward, backward(_start(generator)), 1, "spectrum")[0]
+        if abs(pair.value) < slowest:
+            break
+        slow.append(Mode(1.0 / pair.value, pair.real, pair.imaginary))
+        forward = _without(inverse, left, right, heartbeat, transposed=True)
+        other = largest(forward, forward(_start(generator)), 1, "spectrum")[0]
+        right += [part for part in (pair.real, pair.imaginary) if part is not None]
+        left += [part for part in (other.real, other.imaginary) if part is not None]
+    rest = min(max(count - len(slow), 0) + SPARE, generator.unknowns - len(right))
+    apply = _without(inverse, right, left, heartbeat, transposed=False)
+    pairs = largest(apply, apply(_start(generator)), rest, "spectrum")
+    modes = slow + [Mode(1.0 / pair.value, pair.real, pair.imaginary) for pair in pairs]
     if generator.reversible:
         modes = [Mode(complex(mode.value.real), mode.real, None) for mode in modes]
     modes.sort(key=lambda mode: (mode.value.real, abs(mode.value.imag), -mode.value.imag))
     for mode in modes[:count]:
         _normalise(inverse, mode)
     return modes[:count]
+
+
+def _without(
+    inverse: Pinned, right: list[PETSc.Vec], left: list[PETSc.Vec], heartbeat: Callable[[], None], *, transposed: bool
+) -> Callable[[PETSc.Vec], PETSc.Vec]:
+    """The inverse of K, or of K^T, on what is left without known modes: those of its own side and of the other."""
+    generator, held = inverse.generator, len(right)
+    solve = inverse.solve_transposed if transposed else inverse.solve
+    nothing = generator.total.duplicate()
+    nothing.set(0.0)
+    lifts = [solve(nothing, row) for row in np.eye(held)]
+    loads = [_times_mass(generator, vector) for vector in right]
+    weights = [_times_mass(generator, vector) for vector in left]
+    share = np.linalg.inv(np.array([load.mDot(left) for load in loads]).T)
+    lift = np.linalg.inv(np.array([vector.mDot(weights) for vector in lifts]).T)
+
+    def apply(vector: PETSc.Vec) -> PETSc.Vec:
+        load = _times_mass(generator, vector)
+        load.maxpy(list(-share @ np.asarray(load.mDot(left))), loads)
+        image = solve(load, np.zeros(held))
+        image.maxpy(list(-lift @ np.asarray(image.mDot(weights))), lifts)
+        heartbeat()
+        return image
+
+    return apply
 
 
 def metastable(inverse: Pinned, density: PETSc.Vec, modes: list[Mode]) -> Metastable | None:

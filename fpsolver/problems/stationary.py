@@ -8,19 +8,25 @@ orders of magnitude as numbers do; the solution of the matrix is then compared w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from dolfinx import mesh
 from mpi4py import MPI
 from petsc4py import PETSc
 
 from fpsolver.certificate import Check
+from fpsolver.domain.evaluate import evaluate
 from fpsolver.domain.locate import point_rules
+from fpsolver.domain.region_mesh import graded_box_mesh
 from fpsolver.errors import BadUsage
+from fpsolver.generator.boundary import grading_for
 from fpsolver.generator.generator import Generator, is_absorbed
 from fpsolver.generator.pinned import Pinned
 from fpsolver.generator.projection import negative_mass, project
+from fpsolver.generator.weight import Weight
 from fpsolver.linalg import SolveCount
 from fpsolver.problems.base import Answer, Setting
 from fpsolver.problems.current import current_at_nodes, current_size
@@ -67,7 +73,9 @@ def solve_stationary(setting: Setting) -> Answer:
     case = setting.case
     assert case.stationary is not None
     found = setting.once(("wells", None), lambda: landscape(setting))
-    generator = setting.generator(fitting_weight(setting.reference, found))
+    weight = fitting_weight(setting.reference, found)
+    domain = setting.once("graded", lambda: _graded(setting, weight)) or setting.domain
+    generator = setting.generator(weight, domain)
     count = SolveCount()
     nobody = np.zeros(generator.space.dofmap.index_map.size_local, dtype=bool)
     inverse = Pinned(generator, nobody, found.points, "stationary", count)
@@ -121,6 +129,12 @@ def solve_stationary(setting: Setting) -> Answer:
     inverse.destroy()
     probes = _probes(setting, state)
     return Answer("stationary", results, generator, checks, probes, warnings, _summary(results))
+
+
+def _graded(setting: Setting, weight: Weight) -> mesh.Mesh[np.float64] | None:
+    """A mesh with cells small enough for the weight; None where those of the case are."""
+    grading = grading_for(setting.model, weight, setting.case.discretization.degree)
+    return graded_box_mesh(setting.domain.comm, setting.case.domain, grading)
 
 
 def gibbs_state(generator: Generator) -> State | None:
@@ -186,19 +200,26 @@ def _write_fields(setting: Setting, state: State, shift: float, modes: list[Mode
     generator = state.generator
     points = lattice.points[:, : lattice.dimension]
     exponent = generator.weight(points)[0]
-    ratio = generator.function(state.vector).x.array[nodes] - shift
+
+    def on_lattice(vectors: Sequence[PETSc.Vec]) -> Array:
+        functions = [generator.function(vector) for vector in vectors]
+        if generator.space.mesh is setting.domain:
+            return np.stack([function.x.array[nodes] for function in functions])
+        return evaluate(functions, points)
+
+    ratio = on_lattice([state.vector])[0] - shift
     fields = {"stationary_density": np.exp(-exponent) * np.maximum(ratio, 0.0)}
     raw = ratio + shift
     potential = exponent - np.log(np.where(raw > 0.0, raw, np.nan))
     least = generator.comm.allreduce(float(np.nanmin(potential, initial=np.inf)), MPI.MIN)
     fields["effective_potential"] = potential - least
     if not state.balanced:
-        fields["current"] = current_at_nodes(generator, state.vector)[nodes]
+        fields["current"] = on_lattice(current_at_nodes(generator, state.vector)).T
     for number, mode in enumerate(modes[:EIGENFUNCTIONS], start=1):
         suffix = "" if mode.imaginary is None else "_real"
-        fields[f"eigenfunction_{number}{suffix}"] = generator.function(mode.real).x.array[nodes]
+        fields[f"eigenfunction_{number}{suffix}"] = on_lattice([mode.real])[0]
         if mode.imaginary is not None:
-            fields[f"eigenfunction_{number}_imaginary"] = generator.function(mode.imaginary).x.array[nodes]
+            fields[f"eigenfunction_{number}_imaginary"] = on_lattice([mode.imaginary])[0]
     setting.recorder.fields(lattice, fields)
 
 
@@ -206,10 +227,11 @@ def _probes(setting: Setting, state: State) -> list[dict[str, Quantity]]:
     """The density and its logarithm at each probe, as solved: a projection is for pictures."""
     points = setting.case.probes
     found = []
-    for point, rule in zip(points, point_rules(setting.domain, setting.cells, points), strict=True):
+    quadrature = state.generator.quadrature
+    for point, rule in zip(points, point_rules(state.generator.space.mesh, quadrature.cells, points), strict=True):
         if rule is None:
             raise BadUsage(f"probe: the point {list(point)} lies outside the mesh; move it inside")
-        functional = state.generator.quadrature.functional_of_rule(rule, np.ones(len(rule.weights)))
+        functional = quadrature.functional_of_rule(rule, np.ones(len(rule.weights)))
         ratio = float(functional.dot(state.vector))
         exponent = float(state.generator.weight(np.array([point]))[0][0])
         if ratio > 0.0:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from petsc4py import PETSc
 
-
 CLOSE = 0.1
 """A variance below this fraction of the squared mean is taken from its own equation."""
 

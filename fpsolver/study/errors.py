@@ -29,9 +29,6 @@ INTERRUPTED = "the run was stopped before the error was estimated"
 
 _OPEN = (None, NO_ESTIMATE, SWITCHED_OFF, INTERRUPTED)
 
-LOWER = {1: 1, 2: 1, 3: 2, 4: 2}
-"""The degree of the companion on the same mesh; from degree 5 on two less."""
-
 Progress = Callable[[float, str], None]
 
 UNDER_RESOLVED = 0.05
@@ -100,7 +97,7 @@ def with_errors(problem: Problem, setting: Setting, answer: Answer, beats: int, 
         Stopped: The heartbeat said so.
     """
     degree = setting.case.discretization.degree
-    below = LOWER.get(degree, degree - 2)
+    below = max(1, degree - 1)
     limit = PATIENCE * beats + SPARE_BEATS
     lower = coarser = None
     if below < degree:
@@ -115,10 +112,12 @@ def with_errors(problem: Problem, setting: Setting, answer: Answer, beats: int, 
         if not _is_open(quantity):
             return quantity
         reasons: list[str] = []
-        others = [_same(companion, place, here, reasons) for companion in (lower, coarser)]
-        if others == [None, None]:
+        less = _same(lower, place, here, reasons)
+        larger = _same(coarser, place, here, reasons)
+        if less is None and larger is None:
             return replace(quantity, why="; ".join(reasons) or "the mesh has one cell: there is no cruder one")
-        return replace(quantity, error=error(quantity, others[0], others[1], degree, below), why=None)
+        smooth = answer.generator.reversible and _is_straight(setting, place)
+        return replace(quantity, error=error(quantity, less, larger, degree, below, smooth=smooth), why=None)
 
     found = changed(answer, estimated)
     return replace(found, warnings=[*under_resolved(found, setting.case), *found.warnings])
@@ -197,6 +196,15 @@ def _coarser_region(setting: Setting, case: Case, name: str) -> RegionMesh:
     steep = replace(fine, at_exit=2.0 * fine.at_exit, elsewhere=2.0 * fine.elsewhere)
     absorbing = case.boundary.absorbing if case.boundary is not None else None
     return region_mesh(setting.domain.comm, case.domain, case.regions[name], absorbing, steep)
+
+
+def _is_straight(setting: Setting, place: Place) -> bool:
+    """Whether a quantity is an integral, over cells without curved edges."""
+    if place[0] != "exit":
+        return place[0] != "probes"
+    assert isinstance(place[1], int)
+    mesh = setting.shared.get(("mesh", setting.case.exits[place[1]].region))
+    return isinstance(mesh, RegionMesh) and mesh.curved == 0
 
 
 def coarse(case: Case, factor: int = 2) -> Case:

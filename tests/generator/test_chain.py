@@ -28,7 +28,10 @@ def matrix_of(rates: np.ndarray, leaving: np.ndarray) -> list[list[Fraction]]:
     n = len(leaving)
     a = [[Fraction(float(x)) for x in row] for row in rates]
     return [
-        [Fraction(float(leaving[i])) + sum(a[i][k] for k in range(n) if k != i) if i == j else -a[i][j] for j in range(n)]
+        [
+            Fraction(float(leaving[i])) + sum(a[i][k] for k in range(n) if k != i) if i == j else -a[i][j]
+            for j in range(n)
+        ]
         for i in range(n)
     ]
 
@@ -40,7 +43,9 @@ def test_solutions_have_all_their_digits(leaving: tuple[float, ...]) -> None:
     chain = Chain(RATES, out)
     matrix = matrix_of(RATES, out)
     there = [float(x) for x in exact(matrix, [Fraction(float(b)) for b in rhs])]
-    back = [float(x) for x in exact([list(row) for row in zip(*matrix, strict=True)], [Fraction(float(b)) for b in rhs])]
+    back = [
+        float(x) for x in exact([list(row) for row in zip(*matrix, strict=True)], [Fraction(float(b)) for b in rhs])
+    ]
     np.testing.assert_allclose(chain.solve(rhs), there, rtol=1e-14)
     np.testing.assert_allclose(chain.solve_transposed(rhs), back, rtol=1e-14)
 
@@ -53,12 +58,12 @@ def test_stationary_vector_over_two_hundred_orders() -> None:
     np.testing.assert_allclose(found, [1.0, up[0] / down[0], up[0] / down[0] * up[1] / down[1]], rtol=1e-14)
 
 
-def test_grounded_solution_solves_the_other_equations() -> None:
+def test_held_states_leave_the_other_equations() -> None:
     rhs = np.array([0.0, 1.0, 1.0])
     chain = Chain(np.array([[0.0, 1.0, 2.0], [3.0, 0.0, 1.0], [0.5, 2.0, 0.0]]), np.zeros(3))
-    found = chain.solve(rhs, grounded=True)
-    assert found[0] == 0.0
+    found = chain.solve(rhs, np.array([0.5]))
+    assert found[0] == 0.5
     np.testing.assert_allclose((chain.matrix() @ found)[1:], rhs[1:], rtol=1e-14)
-    found = chain.solve_transposed(rhs, grounded=True)
-    assert found[0] == 0.0
+    found = chain.solve_transposed(rhs, np.array([0.5]))
+    assert found[0] == 0.5
     np.testing.assert_allclose((chain.matrix().T @ found)[1:], rhs[1:], rtol=1e-14)

@@ -24,13 +24,15 @@ def test_both_wells_and_the_pass_between_them(dimension: int) -> None:
 
 
 def test_a_shallow_well_needs_no_pin() -> None:
-    """Its barrier is 0.25/0.1 = 2.5 nats."""
-    assert len(wells(lambda points: two_wells(points, 0.1, 0.0), [-2.0, -1.0], [2.0, 1.0]).points) == 1
+    """Its barrier is 0.25/0.2 = 1.25 nats."""
+    assert len(wells(lambda points: two_wells(points, 0.2, 0.0), [-2.0, -1.0], [2.0, 1.0]).points) == 1
 
 
 def test_the_way_out_of_a_part_is_its_top() -> None:
     """Out of x < 0.5 the way leads over the pass at 0: 25 nats, whatever lies behind."""
-    found = wells(lambda points: two_wells(points, 0.01, 0.0), [-2.0, -1.0], [2.0, 1.0], lambda points: points[:, 0] < 0.5)
+    found = wells(
+        lambda points: two_wells(points, 0.01, 0.0), [-2.0, -1.0], [2.0, 1.0], lambda points: points[:, 0] < 0.5
+    )
     assert len(found.points) == 1
     assert found.top == pytest.approx(25.0, abs=2.5)
 
