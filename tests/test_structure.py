@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "generator": {"domain", "model", "linalg", "runtime"} | LEAVES,
     "propagation": {"generator", "linalg"} | LEAVES,
     "problems": {"propagation", "generator", "domain", "model", "case", "linalg"} | LEAVES,
-    "output": {"domain", "runtime"} | LEAVES,
+    "output": {"domain", "case", "runtime"} | LEAVES,
     "study": {"output", "problems", "generator", "domain", "model", "case", "runtime"} | LEAVES,
     "cli": {"study", "output", "case", "runtime"} | LEAVES,
     "__init__": {"study", "case", "runtime"},

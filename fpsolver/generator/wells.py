@@ -19,8 +19,8 @@ Bools = npt.NDArray[np.bool_]
 POINTS = {1: 4001, 2: 201, 3: 49}
 """Lattice points per direction, by dimension."""
 
-FINE, COARSE = 100.0, 4.0
-"""The flood rises by one nat up to here, and from there by so many at a time."""
+COARSE = 0.03
+"""The flood rises by a third of the least depth, and high up by this fraction of its height."""
 
 HIGHEST = 600.0
 """Potentials are followed so far above their minimum, in nats: exp(-Psi) must not underflow."""
@@ -98,8 +98,9 @@ def flooded(points: Array, level: Array, leaves: Bools, depth: float) -> Wells:
     where: list[tuple[int, ...]] = []
     merged: list[float] = []  # the level at which a well met a lower one or the exit; infinite before
     top = 0.0
-    steps = np.concatenate([np.arange(1.0, FINE), np.arange(FINE, HIGHEST, COARSE)])
-    for height in np.append(steps[steps < highest], highest):
+    height = 0.0
+    while height < highest:
+        height = min(height + max(depth / 3.0, COARSE * height), highest)
         parts, count = ndimage.label(level < height, touching)
         known = {int(parts[place]) for place in where}
         fresh = [part for part in range(1, count + 1) if part not in known] if count > len(known) else []
@@ -115,12 +116,12 @@ def flooded(points: Array, level: Array, leaves: Bools, depth: float) -> Wells:
         for i in order:
             part = int(parts[where[i]])
             if (part in seen or part in out) and merged[i] == np.inf:
-                merged[i] = float(height)
+                merged[i] = height
                 first = i == order[0]
                 if not first and height - level[where[i]] < depth:
                     dropped.add(i)
                 else:
-                    top = max(top, float(height))
+                    top = max(top, height)
             seen.add(part)
         where = [place for i, place in enumerate(where) if i not in dropped]
         merged = [value for i, value in enumerate(merged) if i not in dropped]

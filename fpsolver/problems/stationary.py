@@ -123,8 +123,9 @@ def solve_stationary(setting: Setting) -> Answer:
     warnings = []
     if projection.moved > WARN_MOVED:
         warnings.append(
-            f"stationary: pictures show a density of which {100 * projection.moved:.2g} % had to be moved to make it "
-            "positive: it has a front that is thinner than the mesh; masses, means and rates are not affected"
+            f"stationary: the density in fields and figures has {100 * projection.moved:.2g} % of its mass moved to make "
+            "it positive: it has a front that is thinner than the mesh. Masses, means and rates are taken from the "
+            "solution as it is; their errors say how far to trust them"
         )
     inverse.destroy()
     probes = _probes(setting, state)

@@ -24,6 +24,7 @@ from fpsolver.quantity import Quantity
 from fpsolver.runtime import Console, StopFlag, Timing
 from fpsolver.study.api import earlier_run
 from fpsolver.study.convergence import Line, Table
+from fpsolver.study.errors import MESHLESS
 from fpsolver.study.orders import trend
 from fpsolver.study.place import Place
 from fpsolver.study.sizes import sized
@@ -174,7 +175,7 @@ def _solved(
         box = case.domain
         domain = box_mesh(comm, box.lower, box.upper, box.cells, box.diagonal)
         if case.domain.cells != cases[0].domain.cells:
-            shared = {key: value for key, value in shared.items() if not (isinstance(key, tuple) and key[0] == "mesh")}
+            shared = {key: value for key, value in shared.items() if isinstance(key, tuple) and key[0] in MESHLESS}
         answers = []
         for name, problem in PROBLEMS.items():
             if not problem.wanted(case):

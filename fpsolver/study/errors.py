@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 from fpsolver.case import Box, Case
 from fpsolver.domain.box import box_mesh
-from fpsolver.domain.region_mesh import RegionMesh, region_mesh
+from fpsolver.domain.grading import Grading
+from fpsolver.domain.region_mesh import RegionMesh, graded_box_mesh, region_mesh
 from fpsolver.errors import BadUsage, SolverFailed
 from fpsolver.generator.boundary import grading_for
 from fpsolver.generator.wells import Wells
@@ -40,6 +41,9 @@ PATIENCE = 3
 """A companion that takes so many times the heartbeats of the run is given up: it does not resolve the problem."""
 
 SPARE_BEATS = 300
+
+MESHLESS = ("wells", "traps")
+"""What problems share between companions, by the first word of its key, and that depends on no mesh."""
 
 
 class Beats:
@@ -180,22 +184,25 @@ def _coarser(setting: Setting) -> Setting:
     case = coarse(setting.case)
     box = case.domain
     domain = box_mesh(setting.domain.comm, box.lower, box.upper, box.cells, box.diagonal)
-    kept = {key: value for key, value in setting.shared.items() if not (isinstance(key, tuple) and key[0] == "mesh")}
-    for wanted in case.exits:
-        if ("mesh", wanted.region) in setting.shared:
-            kept["mesh", wanted.region] = _coarser_region(setting, case, wanted.region)
+    kept: dict[object, object] = {
+        key: value for key, value in setting.shared.items() if isinstance(key, tuple) and key[0] in MESHLESS
+    }
+    comm, regions, names = domain.comm, case.regions, {wanted.region for wanted in case.exits}
+    absorbing = case.boundary.absorbing if case.boundary is not None else None
+    for name in sorted(names):
+        if ("mesh", name) in setting.shared:
+            kept["mesh", name] = region_mesh(comm, box, regions[name], absorbing, _steeper(setting, case, name))
+    if "graded" in setting.shared:
+        kept["graded"] = graded_box_mesh(comm, box, _steeper(setting, case, None))
     return replace(setting.companion(case.discretization.degree), case=case, domain=domain, shared=kept)
 
 
-def _coarser_region(setting: Setting, case: Case, name: str) -> RegionMesh:
-    """The mesh of a region with cells that may be twice as steep: they are graded, so the box alone does not tell."""
-    found = setting.shared["wells", name]
+def _steeper(setting: Setting, case: Case, region: str | None) -> Grading:
+    """Cells that may be twice as steep: meshes are graded where they have to be, so the box alone does not tell."""
+    found = setting.shared["wells", region]
     assert isinstance(found, Wells)
-    weight = fitting_weight(setting.reference, found)
-    fine = grading_for(setting.model, weight, case.discretization.degree)
-    steep = replace(fine, at_exit=2.0 * fine.at_exit, elsewhere=2.0 * fine.elsewhere)
-    absorbing = case.boundary.absorbing if case.boundary is not None else None
-    return region_mesh(setting.domain.comm, case.domain, case.regions[name], absorbing, steep)
+    fine = grading_for(setting.model, fitting_weight(setting.reference, found), case.discretization.degree)
+    return replace(fine, at_exit=2.0 * fine.at_exit, elsewhere=2.0 * fine.elsewhere)
 
 
 def _is_straight(setting: Setting, place: Place) -> bool:

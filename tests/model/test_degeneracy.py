@@ -179,6 +179,13 @@ def test_a_curve_of_minima(write: Write) -> None:
     assert all(trap.attracting and abs(trap.point.prod() - 1.0) < 1e-9 for trap in found)
 
 
+@pytest.mark.parametrize(("rate", "attracting"), [(-0.05, True), (0.05, False)])
+def test_the_slower_direction_decides(write: Write, rate: float, attracting: bool) -> None:
+    """x ~ exp((k - 1) t + noise), y = exp(k t): Q takes both signs, and the exponent is k."""
+    (trap,) = traps(model(write, f"-({rate})*(x**2 + y**2)/2", '["x**2", "0"]', 2), [-2.0] * 2, [2.0] * 2)
+    assert trap.attracting is attracting
+
+
 @pytest.mark.parametrize(("step", "attracting"), [(0.5, False), (3.0, False), (4.0, True)])
 def test_the_saddle_of_the_neuron(step: float, attracting: bool) -> None:
     """Directions disagree there, so the Lyapunov exponent decides: l - eta/(2B) s^2 with l / s^2 = 1.76."""

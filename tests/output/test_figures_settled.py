@@ -168,6 +168,14 @@ def test_every_exit_has_its_panel_with_starts_and_times(plane: Run) -> None:
     assert "grey: never leaves" in words(figure)
 
 
+@pytest.mark.parametrize("dimension", [1, 2])
+def test_an_exit_that_never_happens_is_named(tmp_path: Path, dimension: int) -> None:
+    """It has no field, and a picture without a word would look complete."""
+    run = load_run(settled.write_settled(tmp_path, dimension))
+    case = dict(run.case) | {"exit": [*run.case["exit"], {"region": "nowhere", "start": [[0.0] * dimension]}]}
+    assert "infinite or unknown: nowhere" in words(figure_of(replace(run, case=case), "exit_time"))
+
+
 def test_outside_the_region_nothing_is_drawn(plane: Run) -> None:
     """The boundary comes from the level function, with parameters that are expressions of others."""
     panels = [axes for axes in figure_of(plane, "exit_time").axes if axes.get_title()]

@@ -239,6 +239,15 @@ def test_a_trap_of_another_region_does_not_count(shared_folder: Path) -> None:
     assert fate.reasons == [None]
 
 
+def test_a_trap_on_the_exit_set_does_not_count(shared_folder: Path) -> None:
+    """The angle around it wanders, so paths hit the wall before they come near the trap in it."""
+    square = "((x + 1.2)**2 + y**2)"
+    drift = f'[boundary]\nabsorbing = "x < -1.199"\n{loss(f"{square}/2")}'
+    fate = in_plane(shared_folder, drift, f'"0.2*{square}"', "x < 3", [(-0.5, 0.1)])
+    assert fate.reasons == [None]
+    assert not fate.trapped.everywhere
+
+
 @pytest.mark.parametrize(
     ("drift", "noise"),
     [

@@ -55,7 +55,11 @@ def exit_time(run: Run) -> Figure | None:
     known = {name: values for name, values in fields.items() if values is not None}
     if run.fields is None or run.dimension == 3 or not known:
         return None
-    return (_lines if run.dimension == 1 else _panels)(run, run.fields, known)
+    figure = (_lines if run.dimension == 1 else _panels)(run, run.fields, known)
+    endless = [name for name in fields if name not in known]  # a time that is infinite from everywhere is no field
+    if endless:
+        style.notes(figure, [figure.get_supxlabel(), f"not drawn, as it is infinite or unknown: {', '.join(endless)}"])
+    return figure
 
 
 def _exits(run: Run) -> list[Mapping[str, Any]]:
