@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,28 @@ Array = npt.NDArray[np.float64]
 
 DUALITY = 1e-8
 NEGATIVE = 1e-6
-WARN_NEGATIVE = 1e-3
+LOWEST = 1e-3
+"""An exit time may be negative by this fraction of the highest, and that only where hardly any mass is ..."""
+
+VISITED = 1e-12
+"""... where the quasi-stationary density is below this fraction of its maximum."""
+
+
+@dataclass(frozen=True)
+class Signs:
+    """Where and by how much a computed exit time is negative.
+
+    Attributes:
+        lowest: Lowest time at the quadrature points.
+        place: Where that is.
+        lowest_visited: Lowest time where mass is.
+        weighted: Negative part weighted by the quasi-stationary density, relative to the mean.
+    """
+
+    lowest: float
+    place: tuple[float, ...]
+    lowest_visited: float
+    weighted: float
 
 
 def duality(problem: Killed, starts: Sequence[Start], times: Times) -> float:
@@ -43,22 +65,22 @@ def duality(problem: Killed, starts: Sequence[Start], times: Times) -> float:
     return float(worst)
 
 
-def negative_part(generator: Generator, times: Times) -> tuple[float, tuple[float, ...], float]:
-    """The lowest exit time at the quadrature points, where that is, and the negative part against the mean. Collective.
-
-    The negative part is weighted by the quasi-stationary density.
-    """
-    quadrature = generator.quadrature
+def signs_of(generator: Generator, times: Times) -> Signs:
+    """The signs of the mean exit time at the quadrature points. Collective."""
+    quadrature, comm = generator.quadrature, generator.comm
     values = quadrature.values(generator.function(times.moments[0]))
-    shift = project(generator, times.quasi_stationary).shift
     ratio = quadrature.values(generator.function(times.quasi_stationary))
-    density = np.maximum(ratio - shift, 0.0) * generator.weight_at_points * quadrature.measure
-    sums = np.array([(density * np.maximum(-values, 0.0)).sum(), (density * values).sum()])
-    generator.comm.Allreduce(MPI.IN_PLACE, sums)
+    density = ratio * generator.weight_at_points
+    highest = comm.allreduce(float(density.max(initial=0.0)), MPI.MAX)
+    visited = comm.allreduce(float(values[density > VISITED * highest].min(initial=np.inf)), MPI.MIN)
+    shift = project(generator, times.quasi_stationary).shift
+    mass = np.maximum(ratio - shift, 0.0) * generator.weight_at_points * quadrature.measure
+    sums = np.array([(mass * np.maximum(-values, 0.0)).sum(), (mass * values).sum()])
+    comm.Allreduce(MPI.IN_PLACE, sums)
     points = quadrature.points[: quadrature.cells.owned]
     lowest, place = np.inf, (np.inf,) * points.shape[2]
     if values.size:
         worst = np.unravel_index(values.argmin(), values.shape)
         lowest, place = float(values[worst]), tuple(float(x) for x in points[worst])
-    lowest, place = generator.comm.allreduce((lowest, place), MPI.MIN)
-    return lowest, place, float(sums[0] / abs(sums[1]))
+    lowest, place = comm.allreduce((lowest, place), MPI.MIN)
+    return Signs(lowest, place, visited, float(sums[0] / abs(sums[1])))

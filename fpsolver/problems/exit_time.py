@@ -8,7 +8,7 @@ K q = lambda M q,   K^T h = lambda M h                              escape rate 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from fpsolver.generator.generator import Generator
 from fpsolver.generator.pinned import Pinned
 from fpsolver.linalg import SolveCount
 from fpsolver.problems.base import Answer, Setting
-from fpsolver.problems.exit_checks import DUALITY, NEGATIVE, WARN_NEGATIVE, duality, negative_part
+from fpsolver.problems.exit_checks import DUALITY, LOWEST, NEGATIVE, duality, signs_of
 from fpsolver.problems.exit_report import at_probes, at_start, described, write_fields
 from fpsolver.problems.killed import Killed, killed
 from fpsolver.problems.limits import BACKWARD_ERROR, KERNEL_DEFECT
@@ -76,19 +76,21 @@ def _solved(setting: Setting, wanted: Exit) -> _Part:
     problem = killed(setting, wanted)
     starts = starts_of(setting, wanted, problem)
     fate = trapped(setting, wanted, problem)
+    if not fate.everywhere:  # K is singular where paths are caught; nothing finite reaches those nodes
+        problem = replace(problem, fixed=problem.fixed | fate.held)
     generator, count = problem.generator, SolveCount()
-    inverse = Pinned(generator, problem.fixed, problem.pins, "exit", count)
     setting.announce(
         f"exit from {wanted.region}: {generator.unknowns} unknowns of degree {generator.degree} on "
-        f"{problem.cells} cells, weight {generator.weight.kind}, {inverse.pins} pinned"
+        f"{problem.cells} cells, weight {generator.weight.kind}, {len(problem.pins)} wells"
     )
-    times = None if fate.everywhere else _times(inverse, max(wanted.moments, 2), setting)
+    inverse = None if fate.everywhere else Pinned(generator, problem.fixed, problem.pins, "exit", count)
+    times = None if inverse is None else _times(inverse, max(wanted.moments, 2), setting)
     rate = Quantity(None, why=fate.reason) if times is None else Quantity(times.rate, scale="log")
     results: dict[str, object] = {
         "region": wanted.region,
         "unknowns": generator.unknowns,
         "cells": problem.cells,
-        "pins": inverse.pins,
+        "wells": len(problem.pins),
         "escape_rate": rate,
         "starts": [at_start(setting, wanted, start, times, fate.reason_at(start.functional)) for start in starts],
     }
@@ -96,15 +98,16 @@ def _solved(setting: Setting, wanted: Exit) -> _Part:
     warnings: list[str] = []
     if times is not None and not setting.is_companion:
         write_fields(setting, wanted, problem, times, fate)
-        if fate.probability is None:
-            found, more, warnings = _judged(wanted, problem, inverse, starts, times)
-            checks += found
-            results |= more
+        finite = [start for start in starts if fate.reason_at(start.functional) is None]
+        found, more, warnings = _judged(wanted, problem, finite, times)
+        checks += found
+        results |= more
     checks += [
         Check("constants in the kernel of K", generator.kernel_defect(), KERNEL_DEFECT),
         Check("backward error of solves", count.backward_error, BACKWARD_ERROR),
     ]
-    inverse.destroy()
+    if inverse is not None:
+        inverse.destroy()
     probes = at_probes(setting, wanted, problem, times, fate)
     return _Part(results, generator, checks, probes, warnings, described(wanted, results))
 
@@ -152,20 +155,22 @@ def _quasi_stationary(inverse: Pinned, first: PETSc.Vec) -> tuple[float, PETSc.V
 
 
 def _judged(
-    wanted: Exit, problem: Killed, inverse: Pinned, starts: Sequence[Start], times: Times
+    wanted: Exit, problem: Killed, starts: Sequence[Start], times: Times
 ) -> tuple[list[Check], dict[str, object], list[str]]:
     """Checks of the times, the lowest one anywhere, and warnings."""
-    lowest, place, weighted = negative_part(problem.generator, times)
+    signs = signs_of(problem.generator, times)
     highest = times.moments[0].max()[1]
     warnings = []
-    if lowest < -WARN_NEGATIVE * highest:
-        where = ", ".join(f"{x:.4g}" for x in place)
+    if signs.lowest < -LOWEST * highest:
+        where = ", ".join(f"{x:.4g}" for x in signs.place)
         warnings.append(
-            f"exit from {wanted.region}: the computed time falls to {lowest:.3g} at ({where}), where hardly any mass "
-            "ever is; refine the mesh there if that corner matters"
+            f"exit from {wanted.region}: the computed time falls to {signs.lowest:.3g} at ({where}), where hardly any "
+            "mass ever is; refine the mesh there if that corner matters"
         )
+    name = f"exit from {wanted.region}"
     checks = [
-        Check(f"exit from {wanted.region}: duality", duality(problem, starts, times), DUALITY),
-        Check(f"exit from {wanted.region}: negative part", weighted, NEGATIVE),
+        Check(f"{name}: duality", duality(problem, starts, times), DUALITY),
+        Check(f"{name}: negative part", signs.weighted, NEGATIVE),
+        Check(f"{name}: lowest time where mass is", -min(signs.lowest_visited, 0.0) / highest, LOWEST),
     ]
-    return checks, {"lowest": lowest, "lowest_point": list(place)}, warnings
+    return checks, {"lowest": signs.lowest, "lowest_point": list(signs.place)}, warnings

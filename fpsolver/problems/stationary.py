@@ -29,17 +29,18 @@ from fpsolver.generator.projection import negative_mass, project
 from fpsolver.generator.weight import Weight
 from fpsolver.linalg import SolveCount
 from fpsolver.problems.base import Answer, Setting
+from fpsolver.problems.classes import DENSITY, classes
 from fpsolver.problems.current import current_at_nodes, current_size
 from fpsolver.problems.landscape import fitting_weight, landscape
-from fpsolver.problems.limits import BACKWARD_ERROR, KERNEL_DEFECT
+from fpsolver.problems.limits import BACKWARD_ERROR, KERNEL_DEFECT, NEGATIVE_MASS
 from fpsolver.problems.modes import modes_of
 from fpsolver.problems.observables import Observables
+from fpsolver.problems.several import solve_several
 from fpsolver.problems.spectrum import Metastable, Mode, metastable, spectrum
 from fpsolver.quantity import Quantity
 
 Array = npt.NDArray[np.float64]
 
-NEGATIVE_MASS = 1e-3
 STATIONARITY = 1e-3
 WARN_MOVED = 1e-2
 EIGENFUNCTIONS = 3
@@ -76,6 +77,9 @@ def solve_stationary(setting: Setting) -> Answer:
     weight = fitting_weight(setting.reference, found)
     domain = setting.once("graded", lambda: _graded(setting, weight)) or setting.domain
     generator = setting.generator(weight, domain)
+    kinds = classes(generator, case.coordinates)
+    if len(kinds) != 1 or kinds[0].kind != DENSITY:
+        return solve_several(setting, generator, found.points, kinds)
     count = SolveCount()
     nobody = np.zeros(generator.space.dofmap.index_map.size_local, dtype=bool)
     inverse = Pinned(generator, nobody, found.points, "stationary", count)
@@ -123,9 +127,9 @@ def solve_stationary(setting: Setting) -> Answer:
     warnings = []
     if projection.moved > WARN_MOVED:
         warnings.append(
-            f"stationary: the density in fields and figures has {100 * projection.moved:.2g} % of its mass moved to make "
-            "it positive: it has a front that is thinner than the mesh. Masses, means and rates are taken from the "
-            "solution as it is; their errors say how far to trust them"
+            f"stationary: {100 * projection.moved:.2g} % of the mass is moved in fields and figures to make the "
+            "density positive: it has a front that is thinner than the mesh. Masses, means and rates are taken from "
+            "the solution as it is, and their errors say how far to trust them"
         )
     inverse.destroy()
     probes = _probes(setting, state)
