@@ -15,6 +15,7 @@ from mpi4py import MPI
 from petsc4py import PETSc
 
 from fpsolver.generator.generator import Generator
+from fpsolver.generator.quadrature import owned_vector
 
 Array = npt.NDArray[np.float64]
 
@@ -72,17 +73,35 @@ def negative_mass(generator: Generator, vector: PETSc.Vec) -> float:
     if generator.nodal is not None:
         masses = generator.mass.getDiagonal().array_r * vector.array_r
     else:
-        quadrature, domain = generator.quadrature, generator.space.mesh
-        corners = domain.topology.dim + 1
-        hats = np.column_stack([1.0 - quadrature.reference.sum(axis=1), quadrature.reference])
-        vertices = fem.Function(fem.functionspace(domain, ("Lagrange", 1)))
-        dofs = vertices.function_space.dofmap.list[: quadrature.cells.owned, :corners]
-        local = (generator.density(vector) * quadrature.measure) @ hats
-        vertices.x.array[:] = np.bincount(dofs.ravel(), local.ravel(), minlength=len(vertices.x.array))
-        vertices.x.scatter_reverse(la.InsertMode.add)
-        masses = vertices.x.array[: vertices.function_space.dofmap.index_map.size_local]
+        masses = _against_hats(generator, generator.density(vector) * generator.quadrature.measure).array_r
     negative, total = _sums(generator.comm, np.maximum(-masses, 0.0).sum(), masses.sum())
     return float(negative / abs(total))
+
+
+def averages(generator: Generator, vector: PETSc.Vec) -> fem.Function:
+    """The density averaged against the hat function of each vertex: continuous, piecewise linear, of the same mass."""
+    measure = generator.quadrature.measure
+    masses = _against_hats(generator, generator.density(vector) * measure)
+    masses.pointwiseDivide(masses, _against_hats(generator, measure))
+    function = fem.Function(_hats(generator))
+    function.x.array[: masses.getLocalSize()] = masses.array_r
+    function.x.scatter_forward()
+    return function
+
+
+def _hats(generator: Generator) -> fem.FunctionSpace:
+    return fem.functionspace(generator.space.mesh, ("Lagrange", 1))
+
+
+def _against_hats(generator: Generator, masses: Array) -> PETSc.Vec:
+    """Sums of masses (owned cells, q) times the hat function of each vertex."""
+    quadrature, space = generator.quadrature, _hats(generator)
+    hats = np.column_stack([1.0 - quadrature.reference.sum(axis=1), quadrature.reference])
+    dofs = space.dofmap.list[: quadrature.cells.owned, : hats.shape[1]]
+    total = fem.Function(space)
+    total.x.array[:] = np.bincount(dofs.ravel(), (masses @ hats).ravel(), minlength=len(total.x.array))
+    total.x.scatter_reverse(la.InsertMode.add)
+    return owned_vector(space, total.x.array)
 
 
 def _lowest(comm: MPI.Comm, density: Array) -> float:

@@ -20,6 +20,9 @@ from fpsolver.quantity import Quantity
 
 Array = npt.NDArray[np.float64]
 
+NEGLIGIBLE = 1e-6
+"""A time below this fraction of the longest is known only relative to that."""
+
 CAUGHT = 1e-6
 """Where a path is caught with a higher probability than this, the field of times has no value."""
 
@@ -69,7 +72,11 @@ def at_probes(
         if times is None or reason is not None:
             found.append({name: Quantity(None, why=reason, infinite=True)})
         else:
-            found.append({name: Quantity(float(functional.dot(times.moments[0])), scale="log")})
+            time = float(functional.dot(times.moments[0]))
+            highest = float(times.moments[0].max()[1])
+            # 0 on the exit set, up to round-off
+            known = Quantity(time, scale="log") if time > NEGLIGIBLE * highest else Quantity(time, size=highest)
+            found.append({name: known})
     return found
 
 

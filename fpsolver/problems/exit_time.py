@@ -81,7 +81,7 @@ def _solved(setting: Setting, wanted: Exit) -> _Part:
     generator, count = problem.generator, SolveCount()
     setting.announce(
         f"exit from {wanted.region}: {generator.unknowns} unknowns of degree {generator.degree} on "
-        f"{problem.cells} cells, weight {generator.weight.kind}, {len(problem.pins)} wells"
+        f"{problem.cells} cells, weight {generator.weight.kind}, wells: {len(problem.pins)}"
     )
     inverse = None if fate.everywhere else Pinned(generator, problem.fixed, problem.pins, "exit", count)
     times = None if inverse is None else _times(inverse, max(wanted.moments, 2), setting)
@@ -171,6 +171,6 @@ def _judged(
     checks = [
         Check(f"{name}: duality", duality(problem, starts, times), DUALITY),
         Check(f"{name}: negative part", signs.weighted, NEGATIVE),
-        Check(f"{name}: lowest time where mass is", -min(signs.lowest_visited, 0.0) / highest, LOWEST),
+        Check(f"{name}: lowest time where mass is", max(-signs.lowest_visited, 0.0) / highest, LOWEST),
     ]
     return checks, {"lowest": signs.lowest, "lowest_point": list(signs.place)}, warnings

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 
-from fpsolver.domain.evaluate import evaluate
 from fpsolver.generator.wells import flooded, lattice_of
 from fpsolver.problems.base import Setting
-
-if TYPE_CHECKING:
-    from fpsolver.problems.stationary import State
+from fpsolver.problems.settled import State
 
 Array = npt.NDArray[np.float64]
 
@@ -38,11 +33,9 @@ def modes_of(setting: Setting, state: State) -> list[dict[str, object]]:
     points = lattice_of(box.lower, box.upper)
     flat = points.reshape(-1, points.shape[-1])
     here = flat if comm.rank == 0 else flat[:0]
-    ratio = evaluate([state.generator.function(state.vector)], here)[0]
+    potential = state.exponent(here)
     found: list[dict[str, object]] | None = None
     if comm.rank == 0:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            potential = state.generator.weight(flat)[0] - np.log(np.where(ratio > 0.0, ratio, 0.0))
         modes, heights = _minima(points, potential)
         if not state.exact:
             modes, heights = modes[heights < RESOLVED], heights[heights < RESOLVED]

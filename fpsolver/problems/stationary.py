@@ -8,8 +8,7 @@ orders of magnitude as numbers do; the solution of the matrix is then compared w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,23 +17,23 @@ from mpi4py import MPI
 from petsc4py import PETSc
 
 from fpsolver.certificate import Check
-from fpsolver.domain.evaluate import evaluate
 from fpsolver.domain.locate import point_rules
 from fpsolver.domain.region_mesh import graded_box_mesh
 from fpsolver.errors import BadUsage
 from fpsolver.generator.boundary import grading_for
-from fpsolver.generator.generator import Generator, is_absorbed
+from fpsolver.generator.generator import Generator
 from fpsolver.generator.pinned import Pinned
-from fpsolver.generator.projection import negative_mass, project
+from fpsolver.generator.projection import negative_mass
 from fpsolver.generator.weight import Weight
 from fpsolver.linalg import SolveCount
 from fpsolver.problems.base import Answer, Setting
 from fpsolver.problems.classes import DENSITY, classes
-from fpsolver.problems.current import current_at_nodes, current_size
+from fpsolver.problems.current import current_size
 from fpsolver.problems.landscape import fitting_weight, landscape
 from fpsolver.problems.limits import BACKWARD_ERROR, KERNEL_DEFECT, NEGATIVE_MASS
 from fpsolver.problems.modes import modes_of
 from fpsolver.problems.observables import Observables
+from fpsolver.problems.settled import State, gibbs_state, solved_state, write_fields
 from fpsolver.problems.several import solve_several
 from fpsolver.problems.spectrum import Metastable, Mode, metastable, spectrum
 from fpsolver.quantity import Quantity
@@ -42,26 +41,9 @@ from fpsolver.quantity import Quantity
 Array = npt.NDArray[np.float64]
 
 STATIONARITY = 1e-3
-WARN_MOVED = 1e-2
-EIGENFUNCTIONS = 3
-"""So many eigenfunctions are written as fields."""
 
-
-@dataclass(frozen=True)
-class State:
-    """A stationary density w h.
-
-    Attributes:
-        generator: With the weight that the density refers to.
-        vector: h, of unit mass.
-        balanced: Detailed balance holds: no current at all.
-        exact: h is a constant: the weight itself, without its bend, is the density.
-    """
-
-    generator: Generator
-    vector: PETSc.Vec
-    balanced: bool
-    exact: bool
+WORTH_RESOLVING = 15.0
+"""The mesh is graded so many nats less high than the weight goes: 5 beyond the highest pass."""
 
 
 def solve_stationary(setting: Setting) -> Answer:
@@ -85,17 +67,15 @@ def solve_stationary(setting: Setting) -> Answer:
     inverse = Pinned(generator, nobody, found.points, "stationary", count)
     setting.announce(
         f"stationary: {generator.unknowns} unknowns of degree {generator.degree}, weight {generator.weight.kind}, "
-        f"{inverse.pins} pinned"
+        f"wells: {len(found.points)}"
     )
     setting.heartbeat()
     solved = inverse.stationary()
     solved.scale(1.0 / generator.total.dot(solved))
     modes = spectrum(inverse, solved, case.stationary.eigenvalues - 1, setting.heartbeat)
     exchange = metastable(inverse, solved, modes)
-    exact = gibbs_state(generator)
-    state = State(generator, solved, generator.reversible, exact=False) if exact is None else exact
+    state = gibbs_state(generator) or solved_state(generator, solved)
     moments = Observables(state.generator, case.coordinates, case.regions)(state.vector)
-    projection = project(state.generator, state.vector)
     results: dict[str, object] = {
         "states": 1,
         "detailed_balance": state.balanced,
@@ -104,7 +84,7 @@ def solve_stationary(setting: Setting) -> Answer:
         "covariance": [[Quantity(float(value)) for value in row] for row in moments.covariance],
         "eigenvalues": [Quantity(0.0, 0.0)] + [_eigenvalue(mode) for mode in modes],
         "current": Quantity(0.0, 0.0) if state.balanced else Quantity(current_size(state.generator, state.vector)),
-        "pins": inverse.pins,
+        "wells": len(found.points),
         "unknowns": generator.unknowns,
     }
     if modes:
@@ -114,22 +94,22 @@ def solve_stationary(setting: Setting) -> Answer:
     checks: list[Check] = []
     if not setting.is_companion:
         negative = negative_mass(state.generator, state.vector)
-        results |= {"negative_mass": negative, "moved_mass": projection.moved, "modes": modes_of(setting, state)}
-        _write_fields(setting, state, projection.shift, modes)
+        results |= {"negative_mass": negative, "moved_mass": state.projection.moved, "modes": modes_of(setting, state)}
+        write_fields(setting, state, modes)
         checks = [
             Check("stationary state: negative mass", negative, NEGATIVE_MASS),
             Check("stationary state: K^T h", _defect(generator, solved), BACKWARD_ERROR),
             Check("constants in the kernel of K", generator.kernel_defect(), KERNEL_DEFECT),
             Check("backward error of solves", count.backward_error, BACKWARD_ERROR),
         ]
-        if exact is not None:
+        if state.exact:
             checks.append(Check("stationary state against exp(-Psi)/Z", _distance(generator, solved), STATIONARITY))
     warnings = []
-    if projection.moved > WARN_MOVED:
+    if state.averages is not None:
         warnings.append(
-            f"stationary: {100 * projection.moved:.2g} % of the mass is moved in fields and figures to make the "
-            "density positive: it has a front that is thinner than the mesh. Masses, means and rates are taken from "
-            "the solution as it is, and their errors say how far to trust them"
+            f"stationary: the density has a front thinner than the mesh: {100 * state.projection.moved:.2g} % of its "
+            "mass lies in oscillations between the nodes. Fields and figures show averages over the cells around each "
+            "vertex; masses, means and rates are those of the solution, and their errors say how far to trust them"
         )
     inverse.destroy()
     probes = _probes(setting, state)
@@ -138,26 +118,9 @@ def solve_stationary(setting: Setting) -> Answer:
 
 def _graded(setting: Setting, weight: Weight) -> mesh.Mesh[np.float64] | None:
     """A mesh with cells small enough for the weight; None where those of the case are."""
-    grading = grading_for(setting.model, weight, setting.case.discretization.degree)
+    lower = replace(weight, ceiling=weight.ceiling - WORTH_RESOLVING)
+    grading = grading_for(setting.model, lower, setting.case.discretization.degree)
     return graded_box_mesh(setting.domain.comm, setting.case.domain, grading)
-
-
-def gibbs_state(generator: Generator) -> State | None:
-    """exp(-Psi)/Z where Psi, without the bend of the weight, absorbs the whole drift; None elsewhere. Collective."""
-    if generator.monotone or generator.weight.kind == "none":
-        return None
-    unbent = replace(generator.weight, ceiling=np.inf)
-    points = generator.quadrature.points[: generator.quadrature.cells.owned]
-    _, slope = unbent(points.reshape(-1, points.shape[2]))
-    coefficients = generator.coefficients
-    absorbed = np.einsum("nij,nj->ni", coefficients.diffusion, slope)
-    if not is_absorbed(coefficients.advection, absorbed, generator.comm):
-        return None
-    view = replace(generator, weight=unbent)
-    mass = generator.comm.allreduce(float((view.quadrature.measure * view.weight_at_points).sum()))
-    vector = generator.one.copy()
-    vector.scale(1.0 / mass)
-    return State(view, vector, balanced=True, exact=True)
 
 
 def _eigenvalue(mode: Mode) -> Quantity:
@@ -198,34 +161,6 @@ def _distance(generator: Generator, solved: PETSc.Vec) -> float:
     values, masses, _ = generator.samples(solved)
     total = generator.comm.allreduce(float(masses.sum()))
     return float(generator.comm.allreduce(float((masses * np.abs(values - 1.0 / total)).sum())) / 2.0)
-
-
-def _write_fields(setting: Setting, state: State, shift: float, modes: list[Mode]) -> None:
-    lattice, nodes = setting.lattice
-    generator = state.generator
-    points = lattice.points[:, : lattice.dimension]
-    exponent = generator.weight(points)[0]
-
-    def on_lattice(vectors: Sequence[PETSc.Vec]) -> Array:
-        functions = [generator.function(vector) for vector in vectors]
-        if generator.space.mesh is setting.domain:
-            return np.stack([function.x.array[nodes] for function in functions])
-        return evaluate(functions, points)
-
-    ratio = on_lattice([state.vector])[0] - shift
-    fields = {"stationary_density": np.exp(-exponent) * np.maximum(ratio, 0.0)}
-    raw = ratio + shift
-    potential = exponent - np.log(np.where(raw > 0.0, raw, np.nan))
-    least = generator.comm.allreduce(float(np.nanmin(potential, initial=np.inf)), MPI.MIN)
-    fields["effective_potential"] = potential - least
-    if not state.balanced:
-        fields["current"] = on_lattice(current_at_nodes(generator, state.vector)).T
-    for number, mode in enumerate(modes[:EIGENFUNCTIONS], start=1):
-        suffix = "" if mode.imaginary is None else "_real"
-        fields[f"eigenfunction_{number}{suffix}"] = on_lattice([mode.real])[0]
-        if mode.imaginary is not None:
-            fields[f"eigenfunction_{number}_imaginary"] = on_lattice([mode.imaginary])[0]
-    setting.recorder.fields(lattice, fields)
 
 
 def _probes(setting: Setting, state: State) -> list[dict[str, Quantity]]:
