@@ -163,14 +163,15 @@ def _judged(
     warnings = []
     if signs.lowest < -LOWEST * highest:
         where = ", ".join(f"{x:.4g}" for x in signs.place)
+        visited = signs.lowest_visited < -LOWEST * highest
+        mass = f"down to {signs.lowest_visited:.3g} where some mass is" if visited else "where hardly any mass ever is"
         warnings.append(
-            f"exit from {wanted.region}: the computed time falls to {signs.lowest:.3g} at ({where}), where hardly any "
-            "mass ever is; refine the mesh there if that corner matters"
+            f"exit from {wanted.region}: the computed time falls to {signs.lowest:.3g} at ({where}), {mass}; "
+            "refine the mesh there if that corner matters"
         )
-    name = f"exit from {wanted.region}"
     checks = [
-        Check(f"{name}: duality", duality(problem, starts, times), DUALITY),
-        Check(f"{name}: negative part", signs.weighted, NEGATIVE),
-        Check(f"{name}: lowest time where mass is", max(-signs.lowest_visited, 0.0) / highest, LOWEST),
+        Check(f"exit from {wanted.region}: duality", duality(problem, starts, times), DUALITY),
+        Check(f"exit from {wanted.region}: negative part", signs.weighted, NEGATIVE),
     ]
-    return checks, {"lowest": signs.lowest, "lowest_point": list(signs.place)}, warnings
+    lowest = {"lowest": signs.lowest, "lowest_point": list(signs.place), "lowest_where_mass_is": signs.lowest_visited}
+    return checks, lowest, warnings

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from mpi4py import MPI
 from petsc4py import PETSc
 
 from fpsolver.generator.eigen import largest
@@ -24,8 +25,12 @@ from fpsolver.generator.pinned import Pinned
 
 Array = npt.NDArray[np.float64]
 
-SPARE = 4
+SPARE, SPARE_WITH_TRANSPORT = 2, 16
 """More eigenvalues than asked for are computed: those of smallest magnitude need not be those of smallest real part."""
+
+VISIBLE = 1e-15
+"""Mean square of an eigenfunction over the stationary density, relative to its largest: below round-off it lives in a
+corner that no mass visits and that the mesh does not resolve, and no density would ever show it."""
 
 MUCH_SLOWER = 1e4
 """A mode slower than everything between two jumps by this factor is found by itself and taken out."""
@@ -85,10 +90,12 @@ def spectrum(inverse: Pinned, density: PETSc.Vec, count: int, heartbeat: Callabl
         other = largest(forward, forward(_start(generator)), 1, "spectrum")[0]
         right += [part for part in (pair.real, pair.imaginary) if part is not None]
         left += [part for part in (other.real, other.imaginary) if part is not None]
-    rest = min(max(count - len(slow), 0) + SPARE, generator.unknowns - len(right))
+    spare = SPARE if generator.reversible else SPARE_WITH_TRANSPORT
+    rest = min(max(count - len(slow), 0) + spare, generator.unknowns - len(right))
     apply = _without(inverse, right, left, heartbeat, transposed=False)
     pairs = largest(apply, apply(_start(generator)), rest, "spectrum")
-    modes = slow + [Mode(1.0 / pair.value, pair.real, pair.imaginary) for pair in pairs]
+    fast = [Mode(1.0 / pair.value, pair.real, pair.imaginary) for pair in pairs]
+    modes = slow + [mode for mode in fast if _visible(generator, density, mode)]
     if generator.reversible:
         modes = [Mode(complex(mode.value.real), mode.real, None) for mode in modes]
     modes.sort(key=lambda mode: (mode.value.real, abs(mode.value.imag), -mode.value.imag))
@@ -139,6 +146,18 @@ def metastable(inverse: Pinned, density: PETSc.Vec, modes: list[Mode]) -> Metast
     if (np.abs(slow / exact - 1.0) > SLOW).any():
         return None
     return Metastable(masses, rates)
+
+
+def _visible(generator: Generator, density: PETSc.Vec, mode: Mode) -> bool:
+    """Whether the stationary density sees an eigenfunction. Collective."""
+    quadrature = generator.quadrature
+    square = quadrature.values(generator.function(mode.real)) ** 2
+    if mode.imaginary is not None:
+        square += quadrature.values(generator.function(mode.imaginary)) ** 2
+    mass = np.abs(generator.density(density)) * quadrature.measure
+    seen = generator.comm.allreduce(float((mass * square).sum()))
+    highest = generator.comm.allreduce(float(square.max(initial=0.0)), MPI.MAX)
+    return bool(seen > VISIBLE * highest)
 
 
 def _times_mass(generator: Generator, vector: PETSc.Vec) -> PETSc.Vec:

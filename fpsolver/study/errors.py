@@ -42,6 +42,13 @@ PATIENCE = 3
 
 SPARE_BEATS = 300
 
+STEEPER = 3.0
+"""The cells of the coarser companion may vary by so many times more nats. They are halved by turns, so with a factor of
+two some would come out as large as those of the run, and show nothing."""
+
+BALANCED = ("potential", "integrated")
+"""Weights that absorb the whole drift, up to where they are bent."""
+
 MESHLESS = ("wells", "traps")
 """What problems share between companions, by the first word of its key, and that depends on no mesh."""
 
@@ -120,7 +127,7 @@ def with_errors(problem: Problem, setting: Setting, answer: Answer, beats: int, 
         larger = _same(coarser, place, here, reasons)
         if less is None and larger is None:
             return replace(quantity, why="; ".join(reasons) or "the mesh has one cell: there is no cruder one")
-        smooth = answer.generator.reversible and _is_straight(setting, place)
+        smooth = setting.reference.kind in BALANCED and _is_straight(setting, place)
         return replace(quantity, error=error(quantity, less, larger, degree, below, smooth=smooth), why=None)
 
     found = changed(answer, estimated)
@@ -198,11 +205,11 @@ def _coarser(setting: Setting) -> Setting:
 
 
 def _steeper(setting: Setting, case: Case, region: str | None) -> Grading:
-    """Cells that may be twice as steep: meshes are graded where they have to be, so the box alone does not tell."""
+    """Cells that may be steeper: meshes are graded where they have to be, so the box alone does not tell."""
     found = setting.shared["wells", region]
     assert isinstance(found, Wells)
     fine = grading_for(setting.model, fitting_weight(setting.reference, found), case.discretization.degree)
-    return replace(fine, at_exit=2.0 * fine.at_exit, elsewhere=2.0 * fine.elsewhere)
+    return replace(fine, at_exit=STEEPER * fine.at_exit, elsewhere=STEEPER * fine.elsewhere)
 
 
 def _is_straight(setting: Setting, place: Place) -> bool:

@@ -16,7 +16,8 @@ def sequence(order: float, levels: int = 4, limit: float = 3.0, constant: float 
 @pytest.mark.parametrize("levels", [3, 4])
 def test_a_power_of_the_cell_size_is_recognised_and_its_limit_found(order: float, levels: int) -> None:
     found = trend(sequence(order, levels), order, by_degree=False)
-    assert found.asymptotic and not found.note
+    assert found.asymptotic
+    assert not found.note
     assert found.order == pytest.approx(order, abs=1e-9)
     assert found.extrapolated == pytest.approx(3.0, abs=1e-10)
     assert abs(found.extrapolated - sequence(order, levels)[-1]) <= 1.0001 * found.uncertainty
@@ -50,7 +51,8 @@ def test_outside_the_asymptotic_range_nothing_is_extrapolated(
 
 def test_values_that_agree_to_round_off_have_no_order() -> None:
     found = trend([1.0, 1.0 + 1e-15, 1.0], 2.0, by_degree=False)
-    assert found.asymptotic and found.order is None
+    assert found.asymptotic
+    assert found.order is None
     assert 0.0 < found.uncertainty < 1e-10
 
 
