@@ -12,6 +12,9 @@ from scipy.linalg import eigh, expm, solve_continuous_lyapunov
 Array = npt.NDArray[np.float64]
 Density = Callable[[float, Array], Array]
 
+PANELS, ORDER = 4000, 16
+"""Gauss points for integrals along a line."""
+
 
 def in_one_dimension(
     potential: Callable[[Array], Array],
@@ -77,3 +80,53 @@ def gaussian(mean: npt.ArrayLike, covariance: npt.ArrayLike) -> Callable[[Array]
     m, c = np.atleast_1d(np.asarray(mean, dtype=float)), np.atleast_2d(np.asarray(covariance, dtype=float))
     inverse, scale = np.linalg.inv(c), 1.0 / np.sqrt(np.linalg.det(2 * np.pi * c))
     return lambda p: scale * np.exp(-0.5 * np.einsum("ni,ij,nj->n", p - m, inverse, p - m))
+
+
+def exit_times_on_a_line(
+    slope: Callable[[Array], Array],
+    noise: Callable[[Array], Array],
+    ends: tuple[float, float],
+    starts: npt.ArrayLike,
+    moments: int = 2,
+) -> tuple[Array, Array]:
+    """Moments (moments, starts) and variances (starts,) of the time to leave through the right end.
+
+    D u'' - f' u' = -g has -u'(x) = integral up to x of (g/D)(y) exp(Phi(x) - Phi(y)) dy with Phi' = f'/D, and u is the
+    integral of that from x to the exit: numbers of one sign only. g = 1 for the mean, k times the moment before for
+    the k-th, and 2 D u'^2 for the variance.
+    """
+    nodes, weights = legendre.leggauss(ORDER)
+    invert = np.linalg.inv(legendre.legvander(nodes, ORDER - 1))
+    running = legendre.legval(nodes, legendre.legint(np.eye(ORDER), lbnd=-1)).T @ invert
+    half = (ends[1] - ends[0]) / PANELS / 2
+    edges = np.linspace(*ends, PANELS + 1)
+    x = edges[:-1, None] + half * (nodes + 1)
+    d, steepness = noise(x), half * slope(x) / noise(x)
+    phi, rise = steepness @ running.T, steepness @ weights
+
+    def inverse(g: Array) -> tuple[Array, Array]:
+        inflow = half * np.exp(-phi) * g / d
+        carried, fresh = np.zeros(PANELS), inflow @ weights
+        for i in range(PANELS - 1):
+            carried[i + 1] = np.exp(rise[i]) * (carried[i] + fresh[i])
+        fall = np.exp(phi) * (carried[:, None] + inflow @ running.T)
+        beyond = np.append(np.cumsum((half * fall @ weights)[::-1])[::-1], 0.0)
+        return beyond[:-1, None] - half * fall @ running.T, fall
+
+    first, fall = inverse(np.ones_like(x))
+    found = [first]
+    for k in range(2, moments + 1):
+        found.append(inverse(k * found[-1])[0])
+    found.append(inverse(2 * d * fall**2)[0])
+    panel = np.clip(np.searchsorted(edges, starts, side="right") - 1, 0, PANELS - 1)
+    basis = legendre.legvander((np.asarray(starts) - edges[panel]) / half - 1, ORDER - 1) @ invert
+    values = np.array([(basis * values[panel]).sum(axis=1) for values in found])
+    return values[:-1], values[-1]
+
+
+def mass_on_a_line(potential: Callable[[Array], Array], part: tuple[float, float]) -> float:
+    """Integral of exp(-potential)."""
+    nodes, weights = legendre.leggauss(ORDER)
+    half = (part[1] - part[0]) / PANELS / 2
+    x = np.linspace(*part, PANELS + 1)[:-1, None] + half * (nodes + 1)
+    return float((half * np.exp(-potential(x)) @ weights).sum())

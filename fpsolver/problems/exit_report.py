@@ -94,7 +94,8 @@ def write_fields(setting: Setting, wanted: Exit, problem: Killed, times: Times, 
     if fate.probability is not None:
         time[~outside & (values[2] > CAUGHT)] = np.nan
     shift = project(generator, times.quasi_stationary).shift
-    density = generator.weight.density(points) * np.where(outside, 0.0, np.maximum(values[1] - shift, 0.0))
+    density = np.zeros(len(points))  # the weight is grounded inside, so that outside it may be too large for a number
+    density[~outside] = generator.weight.density(points[~outside]) * np.maximum(values[1, ~outside] - shift, 0.0)
     setting.recorder.fields(
         lattice, {f"exit_time_{wanted.region}": time, f"quasi_stationary_density_{wanted.region}": density}
     )

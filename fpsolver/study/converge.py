@@ -141,6 +141,8 @@ def tabulated(solved: Sequence[Level], by: str) -> Table:
     found = [_all(level.answers) for level in solved]
     lines = []
     for place, last in found[-1].items():
+        if _is_repeated(place):
+            continue
         across = [level.get(place) for level in found]
         values = [None if quantity is None else quantity.value for quantity in across]
         numbers = [value for value in values if value is not None]
@@ -200,6 +202,14 @@ def _solved(
 
 def _silence(text: str) -> None:
     """Nothing."""
+
+
+def _is_repeated(place: Spot) -> bool:
+    """Whether it is the lower half of a covariance."""
+    if len(place) < 3 or place[-3] != "covariance":
+        return False
+    row, column = place[-2:]
+    return isinstance(row, int) and isinstance(column, int) and column < row
 
 
 def _all(answers: Sequence[Answer]) -> Mapping[Spot, Quantity]:

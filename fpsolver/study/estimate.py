@@ -8,9 +8,10 @@ and Q of degree k on cells twice as large,
 
 Each difference alone is now and then small by accident, or large because one of the two has not begun to converge, or
 blind: degrees do not show the error of a curved boundary, nor meshes that of a layer within one graded cell. Their
-geometric mean suffers less from all of it. With s the size of the quantity,
+geometric mean suffers less from all of it, and a share of the larger one is never left out. With s the size of the
+quantity,
 
-    error = c m min(1, m/s)^(2k/(j + k) - 1),      m = sqrt(a b)
+    error = max(c m min(1, m/s)^(2k/(j + k) - 1), LEAST max(a, b)),      m = sqrt(a b)
 
 Quantities that vary over orders of magnitude are compared in their logarithms, with s = 1.
 """
@@ -22,12 +23,15 @@ import math
 
 from fpsolver.quantity import Quantity
 
-SMOOTH = {2: 1.2, 3: 0.5, 4: 0.35}
+SMOOTH = {2: 0.8, 3: 0.45, 4: 0.25}
 """c by degree where solution and adjoint are as smooth as the theory wants: detailed balance, straight boundaries,
 integrals. Calibrated on reference values, see benchmarks/README.md."""
 
-ROUGH = {2: 5.0, 3: 3.0, 4: 3.0}
+ROUGH = {2: 4.0, 3: 3.0, 4: 3.0}
 """c elsewhere: transport, fitted weights, curved boundaries, values at points. Calibrated as well."""
+
+LEAST = 0.04
+"""Share of the larger difference that is always stated; calibrated too."""
 
 COARSE = 1.0
 """Of the difference to a coarser mesh alone, which has at least that error where it has begun to converge."""
@@ -66,7 +70,8 @@ def _combined(a: float | None, b: float | None, size: float, factor: float, powe
     if a is None or b is None:
         return COARSE * next((number for number in (a, b) if number is not None), math.inf)
     mean = math.sqrt(a) * math.sqrt(b)
-    return factor * mean * min(1.0, mean / size) ** power if mean > 0.0 else 0.0
+    together = factor * mean * min(1.0, mean / size) ** power if mean > 0.0 else 0.0
+    return max(together, LEAST * max(a, b))
 
 
 def _difference(quantity: Quantity, other: Quantity) -> float:

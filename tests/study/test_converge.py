@@ -58,7 +58,7 @@ def named(content: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parallel
-@pytest.mark.parametrize(("degree", "cells"), [(1, 16), (2, 8)])
+@pytest.mark.parametrize(("degree", "cells"), [(1, 16), (2, 16)])
 def test_orders_and_limits_of_an_evolution_that_is_known(shared_folder: Path, degree: int, cells: int) -> None:
     """The density stays a Gaussian, and the mass of a half plane converges like h^2k."""
     code, content = converged(shared_folder, OU.format(cells=cells, degree=degree))

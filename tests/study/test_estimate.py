@@ -7,7 +7,7 @@ import math
 import pytest
 
 from fpsolver.quantity import Quantity
-from fpsolver.study.estimate import ROUND_OFF, error
+from fpsolver.study.estimate import LEAST, ROUND_OFF, error
 
 
 def estimated(value: float, lower: float | None, coarser: float | None, degree: int = 4, **more: object) -> float:
@@ -26,6 +26,11 @@ def test_it_falls_like_the_error(degree: int) -> None:
 
     assert math.log2(at(0.2) / at(0.1)) == pytest.approx(2 * degree, abs=0.3)
     assert at(0.1) > 0.1 ** (2 * degree)
+
+
+def test_a_companion_that_agrees_by_accident_does_not_hide_the_other() -> None:
+    assert estimated(1.0, 1.0, 1.01) == pytest.approx(LEAST * 0.01, rel=1e-6)
+    assert estimated(1.0, 1.01, 1.0) == pytest.approx(LEAST * 0.01, rel=1e-6)
 
 
 def test_one_difference_alone_is_taken_as_it_is() -> None:

@@ -16,6 +16,11 @@ from fpsolver.case.expressions.tokens import ExpressionError
 _COMBINED = {"and": "max", "or": "min", "not": "neg"}
 
 
+def outside(first: Expression, last: Expression) -> Expression:
+    """The level function of what is in neither of two regions, from theirs."""
+    return Expression(apply("neg", apply("min", first.node, last.node)), f"not ({first.source} or {last.source})")
+
+
 def level(source: str, names: Collection[str], parameters: Mapping[str, float] | None = None) -> Expression:
     """The level function of the condition that ``source`` writes.
 
