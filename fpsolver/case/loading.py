@@ -141,5 +141,5 @@ def _refuse_unavailable(raw: dict[str, Any], ledger: Ledger) -> None:
                 shown = f'{name} = "{value}"' if value else name
                 ledger.add((section, name), f"{shown} is not available in this version", remedy)
     for (first, second), remedy in NOT_TOGETHER.items():
-        if first in raw and second in raw and ledger.clean(first):
-            ledger.add((first,), f"[{first}] with [{second}] is not available in this version", remedy)
+        if first in raw and second in raw and ledger.clean(second):
+            ledger.add((second,), f"[{second}] with [{first}] is not available in this version", remedy)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fpsolver.case import Case
 from fpsolver.problems.base import Answer, Setting
+from fpsolver.problems.committor import solve_committors
 from fpsolver.problems.evolution import solve_evolution
 from fpsolver.problems.exit_time import solve_exits
 from fpsolver.problems.stationary import solve_stationary
@@ -26,4 +27,5 @@ PROBLEMS: dict[str, Problem] = {
     "evolution": Problem(lambda case: case.evolution is not None, solve_evolution),
     "stationary": Problem(lambda case: case.stationary is not None, solve_stationary),
     "exit": Problem(lambda case: bool(case.exits), solve_exits),
+    "committor": Problem(lambda case: bool(case.committors), solve_committors),
 }

@@ -133,9 +133,7 @@ def between(setting: Setting, wanted: Committor) -> Between:
                     "inside the domain; check noise.diffusion and the regions"
                 )
     one_way = comm.allreduce(bool((forward.all != backward.all).any()), MPI.LOR)
-    return Between(
-        generator, forward, backward, one_way, found.points, fitted.cells, Cells.of(fitted.mesh), nearer
-    )
+    return Between(generator, forward, backward, one_way, found.points, fitted.cells, Cells.of(fitted.mesh), nearer)
 
 
 def _mesh(setting: Setting, region: Region, weight: Weight) -> RegionMesh:

@@ -8,23 +8,17 @@ orders of magnitude as numbers do; the solution of the matrix is then compared w
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import numpy.typing as npt
-from dolfinx import mesh
 from mpi4py import MPI
 from petsc4py import PETSc
 
 from fpsolver.certificate import Check
 from fpsolver.domain.locate import point_rules
-from fpsolver.domain.region_mesh import graded_box_mesh
 from fpsolver.errors import BadUsage
-from fpsolver.generator.boundary import grading_for
 from fpsolver.generator.generator import Generator
 from fpsolver.generator.pinned import Pinned
 from fpsolver.generator.projection import negative_mass
-from fpsolver.generator.weight import Weight
 from fpsolver.linalg import SolveCount
 from fpsolver.problems.base import Answer, Setting
 from fpsolver.problems.classes import DENSITY, classes
@@ -36,14 +30,12 @@ from fpsolver.problems.observables import Observables
 from fpsolver.problems.settled import State, gibbs_state, solved_state, write_fields
 from fpsolver.problems.several import solve_several
 from fpsolver.problems.spectrum import Metastable, Mode, metastable, spectrum
+from fpsolver.problems.whole import whole_domain
 from fpsolver.quantity import Quantity
 
 Array = npt.NDArray[np.float64]
 
 STATIONARITY = 1e-3
-
-WORTH_RESOLVING = 15.0
-"""The mesh is graded so many nats less high than the weight goes: 5 beyond the highest pass."""
 
 
 def solve_stationary(setting: Setting) -> Answer:
@@ -57,8 +49,7 @@ def solve_stationary(setting: Setting) -> Answer:
     assert case.stationary is not None
     found = setting.once(("wells", None), lambda: landscape(setting))
     weight = fitting_weight(setting.reference, found)
-    domain = setting.once("graded", lambda: _graded(setting, weight)) or setting.domain
-    generator = setting.generator(weight, domain)
+    generator = setting.generator(weight, whole_domain(setting, weight))
     kinds = classes(generator, case.coordinates)
     if len(kinds) != 1 or kinds[0].kind != DENSITY:
         return solve_several(setting, generator, found.points, kinds)
@@ -114,13 +105,6 @@ def solve_stationary(setting: Setting) -> Answer:
     inverse.destroy()
     probes = _probes(setting, state)
     return Answer("stationary", results, generator, checks, probes, warnings, _summary(results))
-
-
-def _graded(setting: Setting, weight: Weight) -> mesh.Mesh[np.float64] | None:
-    """A mesh with cells small enough for the weight; None where those of the case are."""
-    lower = replace(weight, ceiling=weight.ceiling - WORTH_RESOLVING)
-    grading = grading_for(setting.model, lower, setting.case.discretization.degree)
-    return graded_box_mesh(setting.domain.comm, setting.case.domain, grading)
 
 
 def _eigenvalue(mode: Mode) -> Quantity:

@@ -19,6 +19,7 @@ from fpsolver.generator.boundary import grading_for
 from fpsolver.generator.wells import Wells
 from fpsolver.problems import Answer, Problem, Setting
 from fpsolver.problems.base import NO_ESTIMATE
+from fpsolver.problems.between import region_between
 from fpsolver.problems.landscape import fitting_weight
 from fpsolver.quantity import Quantity
 from fpsolver.study.estimate import error
@@ -194,11 +195,13 @@ def _coarser(setting: Setting) -> Setting:
     kept: dict[object, object] = {
         key: value for key, value in setting.shared.items() if isinstance(key, tuple) and key[0] in MESHLESS
     }
-    comm, regions, names = domain.comm, case.regions, {wanted.region for wanted in case.exits}
-    absorbing = case.boundary.absorbing if case.boundary is not None else None
-    for name in sorted(names):
-        if ("mesh", name) in setting.shared:
-            kept["mesh", name] = region_mesh(comm, box, regions[name], absorbing, _steeper(setting, case, name))
+    comm, absorbing = domain.comm, case.boundary.absorbing if case.boundary is not None else None
+    regions = [case.regions[name] for name in sorted({wanted.region for wanted in case.exits})]
+    regions += [region_between(case, wanted) for wanted in case.committors]
+    for region in regions:
+        if ("mesh", region.name) in setting.shared:
+            steeper = _steeper(setting, case, region.name)
+            kept["mesh", region.name] = region_mesh(comm, box, region, absorbing, steeper)
     if "graded" in setting.shared:
         kept["graded"] = graded_box_mesh(comm, box, _steeper(setting, case, None))
     return replace(setting.companion(case.discretization.degree), case=case, domain=domain, shared=kept)
@@ -214,10 +217,12 @@ def _steeper(setting: Setting, case: Case, region: str | None) -> Grading:
 
 def _is_straight(setting: Setting, place: Place) -> bool:
     """Whether a quantity is an integral, over cells without curved edges."""
-    if place[0] != "exit":
+    if place[0] not in ("exit", "committor"):
         return place[0] != "probes"
     assert isinstance(place[1], int)
-    mesh = setting.shared.get(("mesh", setting.case.exits[place[1]].region))
+    case = setting.case
+    name = case.exits[place[1]].region if place[0] == "exit" else region_between(case, case.committors[place[1]]).name
+    mesh = setting.shared.get(("mesh", name))
     return isinstance(mesh, RegionMesh) and mesh.curved == 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from fpsolver import load
 from fpsolver.output.results import as_json
 from fpsolver.study.api import Solution, solve
 from tests.equations import COMM, Array
+from tests.problems.cases import PROJECT
 
 NO_ERRORS = "[run]\nerrors = false\n"
 
@@ -94,3 +96,15 @@ def solved(folder: Path, text: str, overrides: Sequence[str] = (), *, errors: bo
     case = load(path, overrides)
     COMM.barrier()
     return Solved(solve(case))
+
+
+def reference(case: str, quantity: str, chosen: str = "") -> float:
+    """A number of benchmarks/references/values.csv, found by other methods than ours."""
+    with (PROJECT / "benchmarks" / "references" / "values.csv").open(encoding="utf-8", newline="") as lines:
+        found = [
+            float(row["value"])
+            for row in csv.DictReader(lines)
+            if (row["case"], row["set"], row["quantity"]) == (case, chosen, quantity)
+        ]
+    (value,) = found
+    return value

@@ -1,0 +1,191 @@
+"""Which of two regions is reached first, and how often and on which ways the process goes from one to the other.
+
+    K q = 0,   q = 0 on the source, 1 on the target        probability to reach the target first
+    flux = integral of pi grad q . D grad q                 transitions per time
+    k_AB = flux / (share of time last spent in A)           rate; k_BA likewise
+
+See `fpsolver.problems.reactive` for what becomes of them without detailed balance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from petsc4py import PETSc
+
+from fpsolver.case import Committor
+from fpsolver.certificate import Check
+from fpsolver.generator.generator import Generator
+from fpsolver.linalg import SolveCount
+from fpsolver.problems.base import Answer, Setting
+from fpsolver.problems.between import Between, between
+from fpsolver.problems.committor_report import at_probes, described, write_fields
+from fpsolver.problems.limits import BACKWARD_ERROR, KERNEL_DEFECT
+from fpsolver.problems.observables import Observables
+from fpsolver.problems.reactive import Committors, Transitions, committors, settled_between
+from fpsolver.problems.settled import State
+from fpsolver.problems.whole import only_state
+from fpsolver.quantity import Quantity
+
+ABSORBED = "absorbing walls let no stationary density stand, and rates are those of a stationary process"
+NOT_ONE = "there is no stationary density, or more than one, and rates are those of a stationary process"
+
+SUM_TO_ONE = 1e-8
+
+TWO_WAYS = 0.02
+"""Both formulas of the flux are exact, so they differ by what the mesh does not resolve: most of it is an error of the
+formula through cuts, which is of first order in the error of the committors where the energy is of second."""
+
+WHOLE = 0.02
+"""The stationary masses of the source, of the target and of what lies between are integrals over different meshes."""
+
+OUT_OF_RANGE = 1e-3
+"""A committor below 0 or above 1 by more than this anywhere is not resolved there."""
+
+TIMES = ("mean_passage_time", "reverse_mean_passage_time", "mean_transition_time")
+NUMBERS = ("rate", "reverse_rate", "flux", "flux_through_cuts", "share_from_source", "share_from_target", *TIMES)
+
+
+def solve_committors(setting: Setting) -> Answer:
+    """All committors of the case. Collective.
+
+    Raises:
+        BadUsage: Nothing lies between two regions, or nothing leads into one of them.
+        SolverFailed: A solve failed.
+        Stopped: The heartbeat said so.
+    """
+    wanted = setting.case.committors
+    count = SolveCount()
+    absorbing = setting.case.boundary is not None
+    state = None if absorbing else only_state(setting, count)
+    why = ABSORBED if absorbing else NOT_ONE
+    parts = []
+    for i, each in enumerate(wanted):
+        setting.heartbeat()
+        parts.append(_solved(setting, each, state, why, count))
+        setting.progress((i + 1) / len(wanted), f"{each.source} to {each.target}")
+    checks = [check for part in parts for check in part.checks]
+    return Answer(
+        "committor",
+        [part.results for part in parts],
+        parts[0].generator,
+        checks=[*checks, Check("backward error of solves", count.backward_error, BACKWARD_ERROR)],
+        probes=[
+            {name: value for part in parts for name, value in part.probes[i].items()}
+            for i in range(len(setting.case.probes))
+        ],
+        warnings=[warning for part in parts for warning in part.warnings],
+        summary=[line for part in parts for line in part.summary],
+    )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one committor contributes to the answer."""
+
+    results: dict[str, object]
+    generator: Generator
+    checks: Sequence[Check]
+    probes: Sequence[dict[str, Quantity]]
+    warnings: Sequence[str]
+    summary: Sequence[tuple[str, object]]
+
+
+def _solved(setting: Setting, wanted: Committor, state: State | None, why: str, count: SolveCount) -> _Part:
+    problem = between(setting, wanted)
+    generator = problem.generator
+    setting.announce(
+        f"committor from {wanted.source} to {wanted.target}: {generator.unknowns} unknowns of degree "
+        f"{generator.degree} on {problem.cells} cells, weight {generator.weight.kind}, wells: {len(problem.pins)}"
+    )
+    forward = committors(generator, problem.forward, problem.pins, count)
+    setting.heartbeat()
+    transitions = None if state is None else _transitions(problem, state, forward, count)
+    results: dict[str, object] = {
+        "source": wanted.source,
+        "target": wanted.target,
+        "unknowns": generator.unknowns,
+        "cells": problem.cells,
+        "wells": len(problem.pins),
+    }
+    checks: list[Check] = []
+    if state is None or transitions is None:
+        results |= dict.fromkeys(NUMBERS, Quantity(None, why=why))
+    else:
+        masses = _masses(setting, wanted, state)
+        results |= _statistics(transitions, *masses)
+        checks = _judged(wanted, transitions, sum(masses))
+    if setting.is_companion:
+        checks = []
+    else:
+        write_fields(setting, wanted, problem, forward.target, transitions)
+        checks.append(Check("constants in the kernel of K", generator.kernel_defect(), KERNEL_DEFECT))
+    probes = at_probes(setting, wanted, problem, forward.target)
+    warnings = _out_of_range(wanted, forward.target)
+    return _Part(results, generator, checks, probes, warnings, described(wanted, results))
+
+
+def _transitions(problem: Between, state: State, forward: Committors, count: SolveCount) -> Transitions:
+    settled = settled_between(state, problem.generator)
+    backward = forward
+    if not state.balanced:
+        backward = committors(settled.backward(), problem.backward, problem.pins, count)
+    return Transitions(problem, settled, forward, backward)
+
+
+def _masses(setting: Setting, wanted: Committor, state: State) -> tuple[float, float]:
+    """The stationary masses of source and target."""
+    case = setting.case
+    regions = {name: case.regions[name] for name in (wanted.source, wanted.target)}
+    found = Observables(state.generator, case.coordinates, regions)(state.vector).regions
+    return found[wanted.source], found[wanted.target]
+
+
+def _statistics(transitions: Transitions, in_source: float, in_target: float) -> dict[str, object]:
+    flux = transitions.flux
+    from_source = in_source + transitions.integral(transitions.backward.source)
+    from_target = in_target + transitions.integral(transitions.backward.target)
+    under_way = transitions.integral(transitions.forward.target, transitions.backward.source)
+    values = {
+        "rate": flux / from_source,
+        "reverse_rate": flux / from_target,
+        "flux": flux,
+        "flux_through_cuts": transitions.through_cuts,
+        "share_from_source": from_source,
+        "share_from_target": from_target,
+        "mean_passage_time": from_source / flux,
+        "reverse_mean_passage_time": from_target / flux,
+        "mean_transition_time": under_way / flux,
+    }
+    return {name: Quantity(value, scale="log") for name, value in values.items()}
+
+
+def _judged(wanted: Committor, transitions: Transitions, in_both: float) -> list[Check]:
+    name = f"committor from {wanted.source} to {wanted.target}"
+    whole = in_both + transitions.integral()
+    checks = [
+        Check(f"{name}: masses of all parts", abs(whole - 1.0), WHOLE),
+        Check(f"{name}: probabilities of both ends", _sum_defect(transitions.forward), SUM_TO_ONE),
+    ]
+    if not transitions.problem.open:
+        two = abs(transitions.through_cuts / transitions.energy - 1.0)
+        checks.append(Check(f"{name}: flux through cuts and as an energy", two, TWO_WAYS))
+    return checks
+
+
+def _sum_defect(found: Committors) -> float:
+    total = found.target.copy()
+    total.axpy(1.0, found.source)
+    total.shift(-1.0)
+    return float(total.norm(PETSc.NormType.INFINITY))
+
+
+def _out_of_range(wanted: Committor, committor: PETSc.Vec) -> list[str]:
+    lowest, highest = committor.min()[1], committor.max()[1]
+    if max(-lowest, highest - 1.0) <= OUT_OF_RANGE:
+        return []
+    return [
+        f"committor from {wanted.source} to {wanted.target}: computed probabilities range from {lowest:.4g} to "
+        f"{highest:.4g}; refine the mesh (domain.cells) if the corner where that happens matters"
+    ]
