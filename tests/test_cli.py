@@ -125,6 +125,29 @@ def test_a_run_leaves_its_files_and_the_same_command_again_returns_at_once(folde
     assert new["evolution"]["regions"]["right"] != results["evolution"]["regions"]["right"]
 
 
+def test_errors_are_estimated_unless_told_not_to(folder: Path, here: Here) -> None:
+    assert here("run", "small.toml", "-o", "with").returncode == 0
+    told = json.loads((folder / "with" / "results.json").read_text())
+    assert 0.0 < told["evolution"]["regions"]["right"]["error"] < 1e-5
+    assert told["timing"]["errors"] > 0.0
+    assert here("run", "small.toml", "-o", "without", "--no-errors").returncode == 0
+    left_out = json.loads((folder / "without" / "results.json").read_text())
+    right = left_out["evolution"]["regions"]["right"]
+    assert right["error"] is None
+    assert "run.errors" in right["why"]
+    assert "errors" not in left_out["timing"]
+
+
+def test_converge_leaves_tables_in_a_folder_of_its_own(folder: Path, here: Here) -> None:
+    done = here("converge", "small.toml", "--set", "discretization.degree=2", "--levels", "2")
+    assert done.returncode == 0, done.stderr
+    out = folder / "results" / "small_converge"
+    assert visible(out) == {"case.toml", "convergence.json", "convergence.csv", "run.log"}
+    assert "convergence by h" in done.stdout
+    assert "evolution.regions.right" in done.stdout
+    assert here("converge", "small.toml", "--levels", "1").returncode == 2
+
+
 def test_a_run_can_be_repeated_from_the_case_that_it_left(folder: Path, here: Here) -> None:
     assert here("run", "small.toml", "--set", "noise.diffusion=0.15", "-o", "first").returncode == 0
     assert here("run", "first/case.toml", "-o", "second").returncode == 0

@@ -115,7 +115,8 @@ def _connected(slopes: Slopes, points: list[CriticalPoint]) -> list[CriticalPoin
     minima = [i for i, each in enumerate(points) if each.index == 0]
     saddles = [i for i, each in enumerate(points) if each.index == 1]
     starts = [points[i].point + s * slopes.away * points[i].vectors[:, 0] for i in saddles for s in (-1.0, 1.0)]
-    ends = slopes.below(np.array(starts), np.array([points[i].point for i in minima])) if minima and starts else []
+    bottoms = np.array([points[i].point for i in minima])
+    ends = slopes.below(np.array(starts), bottoms).tolist() if minima and starts else []
     below: dict[int, set[int]] = {i: {i} for i in minima}
     for place, end in enumerate(ends):
         if end >= 0:

@@ -13,7 +13,13 @@ from typing import Any
 COLUMNS = ("quantity", "value", "error")
 NO_NUMBER = "–"
 
-_AT_POINTS = {"starts": "from", "modes": "mode at", "sets": "set at", "classes": "class at"}
+_AT_POINTS = {
+    "starts": "from",
+    "modes": "mode at",
+    "sets": "set at",
+    "classes": "class at",
+    "critical_points": "critical point at",
+}
 """What an entry at a point is called, by the key of its list."""
 
 PLACES = ("source", "target", "region")

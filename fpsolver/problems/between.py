@@ -61,7 +61,8 @@ class Between:
         pins: Bottoms of the wells, deepest first, (m, d).
         cells: Cells of the mesh, over all ranks.
         geometry: Of this rank's cells.
-        nearer_target: Whether points (n, d) are nearer to the target than to the source, as far as levels tell.
+        from_source: Distance of points (n, d) from the source by its level over its slope: right near it.
+        from_target: The same from the target.
     """
 
     generator: Generator
@@ -71,7 +72,12 @@ class Between:
     pins: Array
     cells: int
     geometry: Cells
-    nearer_target: Callable[[Array], Bools]
+    from_source: Callable[[Array], Array]
+    from_target: Callable[[Array], Array]
+
+    def nearer_target(self, points: Array) -> Bools:
+        """Which points (n, d) are nearer to the target than to the source."""
+        return np.asarray(self.from_target(points) < self.from_source(points))
 
 
 @dataclass(frozen=True)
@@ -121,7 +127,11 @@ def between(setting: Setting, wanted: Committor) -> Between:
     weight = fitting_weight(setting.reference, found)
     fitted = setting.once(("mesh", region.name), lambda: _mesh(setting, region, weight))
     generator = setting.generator(weight, fitted.mesh)
-    nearer = _nearer_target(case, wanted)
+    from_source, from_target = (_distance(case, case.regions[name]) for name in (wanted.source, wanted.target))
+
+    def nearer(points: Array) -> Bools:
+        return np.asarray(from_target(points) < from_source(points))
+
     forward = _ends(generator, fitted, setting.model, nearer)
     backward = _ends(generator, fitted, _Backward(setting.model), nearer)
     comm = generator.comm
@@ -133,7 +143,17 @@ def between(setting: Setting, wanted: Committor) -> Between:
                     "inside the domain; check noise.diffusion and the regions"
                 )
     one_way = comm.allreduce(bool((forward.all != backward.all).any()), MPI.LOR)
-    return Between(generator, forward, backward, one_way, found.points, fitted.cells, Cells.of(fitted.mesh), nearer)
+    return Between(
+        generator,
+        forward,
+        backward,
+        one_way,
+        found.points,
+        fitted.cells,
+        Cells.of(fitted.mesh),
+        from_source,
+        from_target,
+    )
 
 
 def _mesh(setting: Setting, region: Region, weight: Weight) -> RegionMesh:
@@ -149,12 +169,6 @@ def _ends(generator: Generator, fitted: RegionMesh, model: Model, nearer: Callab
     points = generator.space.tabulate_dof_coordinates()[: len(of_sets), : generator.model.dimension]
     target = of_sets & nearer(points)
     return Ends(of_sets & ~target, target, everywhere & ~of_sets)
-
-
-def _nearer_target(case: Case, wanted: Committor) -> Callable[[Array], Bools]:
-    """By level over slope, which is a distance near a set and negative inside."""
-    source, target = (_distance(case, case.regions[name]) for name in (wanted.source, wanted.target))
-    return lambda points: np.asarray(target(points) < source(points))
 
 
 def _distance(case: Case, region: Region) -> Callable[[Array], Array]:

@@ -22,14 +22,19 @@ from fpsolver.problems.base import Answer, Setting
 from fpsolver.problems.between import Between, between
 from fpsolver.problems.committor_report import at_probes, described, write_fields
 from fpsolver.problems.limits import BACKWARD_ERROR, KERNEL_DEFECT
-from fpsolver.problems.observables import Observables
 from fpsolver.problems.reactive import Committors, Transitions, committors, settled_between
 from fpsolver.problems.settled import State
+from fpsolver.problems.shares import masses, shares
 from fpsolver.problems.whole import only_state
 from fpsolver.quantity import Quantity
 
 ABSORBED = "absorbing walls let no stationary density stand, and rates are those of a stationary process"
 NOT_ONE = "there is no stationary density, or more than one, and rates are those of a stationary process"
+
+TOO_RARE = "the share of time spent under way is below round-off of the committors in the wells"
+
+HIDDEN = 1e-18
+"""A share of time under way below this is not told from round-off."""
 
 SUM_TO_ONE = 1e-8
 
@@ -41,7 +46,10 @@ WHOLE = 0.02
 """The stationary masses of the source, of the target and of what lies between are integrals over different meshes."""
 
 OUT_OF_RANGE = 1e-3
-"""A committor below 0 or above 1 by more than this anywhere is not resolved there."""
+"""A committor below 0 or above 1 by more than this is not resolved, and that is told ..."""
+
+VISITED = 1e-12
+"""... where the stationary density is above this fraction of its maximum."""
 
 TIMES = ("mean_passage_time", "reverse_mean_passage_time", "mean_transition_time")
 NUMBERS = ("rate", "reverse_rate", "flux", "flux_through_cuts", "share_from_source", "share_from_target", *TIMES)
@@ -113,16 +121,15 @@ def _solved(setting: Setting, wanted: Committor, state: State | None, why: str, 
     if state is None or transitions is None:
         results |= dict.fromkeys(NUMBERS, Quantity(None, why=why))
     else:
-        masses = _masses(setting, wanted, state)
-        results |= _statistics(transitions, *masses)
-        checks = _judged(wanted, transitions, sum(masses))
+        results |= _statistics(transitions, *shares(setting, wanted, state, transitions))
+        checks = _judged(wanted, transitions, sum(masses(setting, wanted, state)))
     if setting.is_companion:
         checks = []
     else:
         write_fields(setting, wanted, problem, forward.target, transitions)
         checks.append(Check("constants in the kernel of K", generator.kernel_defect(), KERNEL_DEFECT))
     probes = at_probes(setting, wanted, problem, forward.target)
-    warnings = _out_of_range(wanted, forward.target)
+    warnings = _out_of_range(wanted, transitions, forward.target)
     return _Part(results, generator, checks, probes, warnings, described(wanted, results))
 
 
@@ -134,18 +141,8 @@ def _transitions(problem: Between, state: State, forward: Committors, count: Sol
     return Transitions(problem, settled, forward, backward)
 
 
-def _masses(setting: Setting, wanted: Committor, state: State) -> tuple[float, float]:
-    """The stationary masses of source and target."""
-    case = setting.case
-    regions = {name: case.regions[name] for name in (wanted.source, wanted.target)}
-    found = Observables(state.generator, case.coordinates, regions)(state.vector).regions
-    return found[wanted.source], found[wanted.target]
-
-
-def _statistics(transitions: Transitions, in_source: float, in_target: float) -> dict[str, object]:
+def _statistics(transitions: Transitions, from_source: float, from_target: float) -> dict[str, object]:
     flux = transitions.flux
-    from_source = in_source + transitions.integral(transitions.backward.source)
-    from_target = in_target + transitions.integral(transitions.backward.target)
     under_way = transitions.integral(transitions.forward.target, transitions.backward.source)
     values = {
         "rate": flux / from_source,
@@ -158,7 +155,10 @@ def _statistics(transitions: Transitions, in_source: float, in_target: float) ->
         "reverse_mean_passage_time": from_target / flux,
         "mean_transition_time": under_way / flux,
     }
-    return {name: Quantity(value, scale="log") for name, value in values.items()}
+    found = {name: Quantity(value, scale="log") for name, value in values.items()}
+    if under_way < HIDDEN:
+        found["mean_transition_time"] = Quantity(None, why=TOO_RARE)
+    return found
 
 
 def _judged(wanted: Committor, transitions: Transitions, in_both: float) -> list[Check]:
@@ -175,17 +175,23 @@ def _judged(wanted: Committor, transitions: Transitions, in_both: float) -> list
 
 
 def _sum_defect(found: Committors) -> float:
+    """Largest difference of their sum from 1, over the largest of them."""
     total = found.target.copy()
     total.axpy(1.0, found.source)
     total.shift(-1.0)
-    return float(total.norm(PETSc.NormType.INFINITY))
+    return float(total.norm(PETSc.NormType.INFINITY) / found.target.norm(PETSc.NormType.INFINITY))
 
 
-def _out_of_range(wanted: Committor, committor: PETSc.Vec) -> list[str]:
+def _out_of_range(wanted: Committor, transitions: Transitions | None, committor: PETSc.Vec) -> list[str]:
+    """A warning where the committor is no probability; only where the process ever is, if that is known."""
     lowest, highest = committor.min()[1], committor.max()[1]
+    where = ""
+    if transitions is not None:
+        lowest, highest = transitions.range_where_mass_is(VISITED)
+        where = " where some mass is"
     if max(-lowest, highest - 1.0) <= OUT_OF_RANGE:
         return []
     return [
         f"committor from {wanted.source} to {wanted.target}: computed probabilities range from {lowest:.4g} to "
-        f"{highest:.4g}; refine the mesh (domain.cells) if the corner where that happens matters"
+        f"{highest:.4g}{where}; write more domain.cells, or a smaller domain"
     ]

@@ -17,6 +17,9 @@ MOST = 60
 """So many points of the edge are polished, the lowest ones."""
 
 STEPS = 25
+NEAR = 1e-3
+"""Nodes farther from the edge, as a fraction of the box, belong to a wall where the process ends."""
+
 SAME = 1e-6
 REACHED = 1e-8
 ISOLATED = 1e-6
@@ -50,7 +53,7 @@ def edge_minima(model: Model, door: Door, nodes: Array, height: Callable[[Array]
     if not len(nodes):
         return []
     points = nodes[np.argsort(height(nodes), kind="stable")[:MOST]]
-    points = points[np.abs(door.level(points)) <= 1e-6 * np.abs(door.slope(points) * door.size).max(axis=1)]
+    points = points[np.abs(door.level(points)) <= NEAR * np.abs(door.slope(points) * door.size).max(axis=1)]
     if points.shape[1] > 1:
         points = _polished(model, door, points)
     found: list[EdgeMinimum] = []

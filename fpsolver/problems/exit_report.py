@@ -110,5 +110,7 @@ def described(wanted: Exit, results: Mapping[str, object]) -> list[tuple[str, ob
         where = ", ".join(f"{x:g}" for x in entry["point"])
         lines.append((f"mean time to leave {wanted.region} from ({where})", entry["mean"]))
         lines.append(("  standard deviation", entry["standard_deviation"]))
+        if isinstance(law := entry.get("kramers"), Quantity) and law.value is not None:
+            lines.append(("  by Kramers' law", law))
     lines.append((f"escape rate from {wanted.region}", results["escape_rate"]))
     return lines

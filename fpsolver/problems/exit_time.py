@@ -7,7 +7,7 @@ K q = lambda M q,   K^T h = lambda M h                              escape rate 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,11 +23,12 @@ from fpsolver.linalg import SolveCount
 from fpsolver.problems.base import Answer, Setting
 from fpsolver.problems.exit_checks import DUALITY, LOWEST, NEGATIVE, duality, signs_of
 from fpsolver.problems.exit_report import at_probes, at_start, described, write_fields
+from fpsolver.problems.exit_theory import critical_of, listed, theory_of, unless
 from fpsolver.problems.killed import Killed, killed
 from fpsolver.problems.limits import BACKWARD_ERROR, KERNEL_DEFECT
 from fpsolver.problems.starts import Start, starts_of
 from fpsolver.problems.times import Times
-from fpsolver.problems.traps import trapped
+from fpsolver.problems.traps import Trapped, trapped
 from fpsolver.quantity import Quantity
 
 Array = npt.NDArray[np.float64]
@@ -75,6 +76,7 @@ class _Part:
 def _solved(setting: Setting, wanted: Exit) -> _Part:
     problem = killed(setting, wanted)
     starts = starts_of(setting, wanted, problem)
+    theory = [{}] * len(starts) if setting.is_companion else theory_of(setting, wanted, problem, starts)
     fate = trapped(setting, wanted, problem)
     if not fate.everywhere:  # K is singular where paths are caught; nothing finite reaches those nodes
         problem = replace(problem, fixed=problem.fixed | fate.held)
@@ -92,8 +94,12 @@ def _solved(setting: Setting, wanted: Exit) -> _Part:
         "cells": problem.cells,
         "wells": len(problem.pins),
         "escape_rate": rate,
-        "starts": [at_start(setting, wanted, start, times, fate.reason_at(start.functional)) for start in starts],
+        "starts": [
+            _started(setting, wanted, start, times, fate, more) for start, more in zip(starts, theory, strict=True)
+        ],
     }
+    if not setting.is_companion and wanted is setting.case.exits[0]:
+        results["critical_points"] = listed(critical_of(setting))
     checks: list[Check] = []
     warnings: list[str] = []
     if times is not None and not setting.is_companion:
@@ -110,6 +116,14 @@ def _solved(setting: Setting, wanted: Exit) -> _Part:
         inverse.destroy()
     probes = at_probes(setting, wanted, problem, times, fate)
     return _Part(results, generator, checks, probes, warnings, described(wanted, results))
+
+
+def _started(
+    setting: Setting, wanted: Exit, start: Start, times: Times | None, fate: Trapped, theory: Mapping[str, object]
+) -> dict[str, object]:
+    """The entry of a start: what was computed, and what theory says."""
+    reason = fate.reason_at(start.functional)
+    return {**at_start(setting, wanted, start, times, reason), **unless(reason, theory)}
 
 
 def _times(inverse: Pinned, count: int, setting: Setting) -> Times:

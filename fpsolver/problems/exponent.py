@@ -20,8 +20,8 @@ SCALAR = 1e-12
 GRADIENT = 1e-9
 """grad f / D is a gradient where grad D and grad f are parallel up to this."""
 
-PANELS = 8
-"""Panels of a path of integration, of eight Gauss points each."""
+PANELS = {1: 64, 2: 4, 3: 2}
+"""Panels of a path of integration, of eight Gauss points each, by dimension."""
 
 
 class NoExponent(Exception):
@@ -47,9 +47,10 @@ class Exponent:
         if self.constant is not None:
             return np.asarray(self.model.loss(points) / self.constant)
         nodes, weights = np.polynomial.legendre.leggauss(8)
-        share = ((np.arange(PANELS)[:, None] + (nodes + 1.0) / 2.0) / PANELS).ravel()
+        panels = PANELS[points.shape[1]]
+        share = ((np.arange(panels)[:, None] + (nodes + 1.0) / 2.0) / panels).ravel()
         total = np.zeros(len(points))
-        for part, weight in zip(share, np.tile(weights / 2.0 / PANELS, PANELS), strict=True):
+        for part, weight in zip(share, np.tile(weights / 2.0 / panels, panels), strict=True):
             there = self.model(self.anchor + part * (points - self.anchor))
             slope = there.gradient / there.diffusion[:, 0, :1]
             total += weight * np.einsum("ni,ni->n", slope, points - self.anchor)

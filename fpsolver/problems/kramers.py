@@ -11,8 +11,9 @@ where f rises outward, d f/d nu > 0, and is least along the edge with the Hessia
 
     E tau ~ sqrt(2 pi D(z)) / (d f/d nu) (D(z)/D(m))^(1 - n/2) sqrt(det H / det Hess f(m)) exp(Phi(z) - Phi(m))
 
-Rates of equivalent ways out add up. The powers of D are those of the Ito equation, whose speed measure is
-exp(-Phi)/D: in one dimension Laplace's method for the exact double integral gives the same.
+Rates of equivalent ways out add up, and so do the masses of wells that the flood joins before it gets out. The powers
+of D are those of the Ito equation, whose speed measure is exp(-Phi)/D: in one dimension Laplace's method for the exact
+double integral gives the same.
 """
 
 from __future__ import annotations
@@ -89,7 +90,8 @@ class Kramers:
         flood = self.basins.flood(start)
         if flood is None:
             raise NoLaw("no way leads out")
-        bottom = self._bottom(flood)
+        bottoms = self._bottoms(flood)
+        bottom = bottoms[0]
         routes = [*self._saddles(flood), *self._edges(flood)]
         floor = float(self.exponent(bottom.point[None])[0])
         if flood.level - floor < LEAST:
@@ -100,17 +102,17 @@ class Kramers:
         routes.sort(key=lambda route: route[0])
         logs = np.array([route[0] for route in routes])
         return Law(
-            float(self._log_mass(bottom) - special.logsumexp(-logs)),
+            float(special.logsumexp([self._log_mass(each) for each in bottoms]) - special.logsumexp(-logs)),
             float(routes[0][1] - floor),
             routes[0][2] + (f", {len(routes)} ways" if len(routes) > 1 else ""),
         )
 
-    def _bottom(self, flood: Flood) -> CriticalPoint:
-        """The lowest minimum of the basin."""
+    def _bottoms(self, flood: Flood) -> list[CriticalPoint]:
+        """The minima of the basin, lowest first."""
         minima = [p for p in self.points if p.index == 0 and flood.below[self.basins.place(p.point)]]
         if not minima:
             raise NoLaw("no barrier: f has no simple minimum in the basin of the start")
-        return min(minima, key=lambda p: float(self.exponent(p.point[None])[0]))
+        return sorted(minima, key=lambda p: float(self.exponent(p.point[None])[0]))
 
     def _log_mass(self, bottom: CriticalPoint) -> float:
         """Logarithm of the Gaussian integral of exp(-Phi)/D around a minimum, 2 pi left out."""
@@ -127,35 +129,42 @@ class Kramers:
                 continue
             noise = float(self.exponent.noise(saddle.point[None])[0])
             height = float(self.exponent(saddle.point[None])[0])
-            mu, falling, width = -float(saddle.eigenvalues[0]), saddle.vectors[:, 0], 0.0
+            mu, falling = -float(saddle.eigenvalues[0]), saddle.vectors[:, 0]
             width = float(np.sqrt(noise / mu))
             beyond = self.door.along(saddle.point, falling, WIDTHS * width)
             door = saddle.point if beyond is None else saddle.point + beyond * falling
-            outside = beyond is None and self.door.level(saddle.point[None])[0] >= 0.0
-            if outside or not (self.basins.touches(flood.below, saddle.point) or self.basins.touches(flood.below, door)):
+            inside = bool(self.door.level(saddle.point[None])[0] < 0.0)
+            if beyond is None and not inside:
                 continue
-            highest = height if beyond is None else float(max(self.exponent(door[None])[0], 0.0 * height))
-            inside = beyond is not None and self.door.level((saddle.point)[None])[0] < 0.0
-            level = height if beyond is None or inside else highest
-            if abs(level - flood.level) > self._tolerance(saddle, door, noise):
+            gate = saddle.point if inside else door  # what is highest on the way through
+            reached = float(self.exponent(gate[None])[0])
+            if not self.basins.touches(flood.below, gate):
                 continue
-            factor = 1.0
-            if beyond is not None:
-                normal = self.door.slope(door[None])[0]
-                cosine = float(normal @ falling / np.linalg.norm(normal))
-                if abs(cosine) < ACROSS:
-                    raise NoLaw("the edge of the region crosses the saddle at an angle")
-                factor = 0.5 * float(special.erfc(-beyond * np.sign(cosine) / (np.sqrt(2.0) * width)))
+            if abs(reached - flood.level) > self._tolerance(saddle, gate, noise):
+                continue
+            factor = 1.0 if beyond is None else self._share(door, falling, beyond / width)
             d = len(saddle.point)
             others = 0.5 * np.log(saddle.eigenvalues[1:]).sum() - 0.5 * np.log(mu)
             log_time = np.log(2.0 * np.pi) + others + (1.0 - d / 2.0) * np.log(noise) + height + np.log(factor)
             routes.append((float(log_time), height, _named(saddle.point, factor)))
         return routes
 
-    def _tolerance(self, saddle: CriticalPoint, door: Array, noise: float) -> float:
+    def _share(self, door: Array, falling: Array, widths: float) -> float:
+        """The share of the time to the other side that it takes to an edge so many widths along the falling direction.
+
+        Raises:
+            NoLaw: The edge is not across that direction.
+        """
+        normal = self.door.slope(door[None])[0]
+        cosine = float(normal @ falling / np.linalg.norm(normal))
+        if abs(cosine) < ACROSS:
+            raise NoLaw("the edge of the region crosses the saddle at an angle")
+        return 0.5 * float(special.erfc(-widths * np.sign(cosine) / np.sqrt(2.0)))
+
+    def _tolerance(self, saddle: CriticalPoint, gate: Array, noise: float) -> float:
         """How far the level of the flood may be from that of a saddle, or of the edge near it."""
         spacing = self.basins.spacing
-        slope = np.abs(self.exponent.model(door[None]).gradient[0]) @ spacing
+        slope = np.abs(self.exponent.model(gate[None]).gradient[0]) @ spacing
         bend = spacing @ np.abs(saddle.hessian) @ spacing
         return float((2.0 * slope + bend) / noise + EQUAL)
 

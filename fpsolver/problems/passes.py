@@ -1,4 +1,4 @@
-"""The lowest way out of a region: how high a flood from a start must rise to reach the exit, and what it covers then."""
+"""The lowest way out of a region: how high a flood from a start must rise to reach the exit, and what it covers."""
 
 from __future__ import annotations
 

@@ -7,11 +7,14 @@ the source last (1 - q with detailed balance), q' being the committor of the pro
                                                             = integral of J_R . grad theta
 
 for every theta that is 0 at the source and 1 at the target: a mean over cuts between them. The first formula needs
-noise across all of the boundary; where a set is entered by the drift alone the second one stands.
+noise across all of the boundary; where a set is entered by the drift alone the second one stands. As each interval of
+values of q contributes to either formula in proportion to its length, what is next to 0 and 1 can be left out: there,
+in the wells, pi is so much larger than on the passes that round-off of q would count more than the flux.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -36,6 +39,9 @@ Bools = npt.NDArray[np.bool_]
 
 DEEPEST = 60.0
 """The stationary density is followed so many nats below the weight, relative to where it is largest."""
+
+EDGE = 1e-12
+"""Values of a committor so close to 0 and 1 are left out of the flux."""
 
 
 @dataclass(frozen=True)
@@ -168,8 +174,25 @@ class Transitions:
         """Stationary mean, over what lies between, of the product of functions. Collective."""
         values = self.settled.density * self.settled.generator.quadrature.measure
         for vector in vectors:
-            values = values * self._values(vector)
+            values = values * self.values(vector)
         return self._sum(values)
+
+    def difference(self, values: Array, other: Callable[[Array], Array]) -> float:
+        """Stationary mean, over what lies between, of values at the quadrature points less a function. Collective."""
+        quadrature = self.settled.generator.quadrature
+        points = quadrature.points[: quadrature.cells.owned]
+        less = other(points.reshape(-1, points.shape[2])).reshape(values.shape)
+        return self._sum(self.settled.density * quadrature.measure * (values - less))
+
+    def range_where_mass_is(self, share: float) -> tuple[float, float]:
+        """Least and largest committor where the density is above a share of its maximum. Collective."""
+        generator, density = self.settled.generator, self.settled.density
+        comm = generator.comm
+        values = generator.quadrature.values(generator.function(self.forward.target))
+        highest = comm.allreduce(float(density.max(initial=0.0)), MPI.MAX)
+        values = values[density > share * highest]
+        lowest = comm.allreduce(float(values.min(initial=1.0)), MPI.MIN)
+        return lowest, comm.allreduce(float(values.max(initial=0.0)), MPI.MAX)
 
     @cached_property
     def energy(self) -> float:
@@ -183,11 +206,11 @@ class Transitions:
         """Integral of J_R . grad theta, theta rising where q does, and twice as fast at q = 1/2. Collective."""
         settled = self.settled
         ahead, behind = self.forward.target, self.backward.source
-        q, p = self._values(ahead), self._values(behind)
+        q, p = self.values(ahead), self.values(behind)
         slopes = self._slopes(ahead), self._slopes(behind)
         flux = p[:, :, None] * self._spread(slopes[0]) - q[:, :, None] * self._spread(slopes[1])
         flux = settled.density[:, :, None] * (flux - (p * q)[:, :, None] * settled.transport)
-        share = self._values(self._share)
+        share = self.values(self._share)
         along = 6.0 * (share * (1.0 - share))[:, :, None] * self._slopes(self._share)
         return self._sum(np.einsum("cqi,cqi->cq", flux, along) * settled.generator.quadrature.measure)
 
@@ -232,13 +255,18 @@ class Transitions:
             current += (p * q)[:, None] * flux_of(generator, points, ratio, ratio[:, None] * slope)
         return node_means(generator, current)
 
-    def _values(self, vector: PETSc.Vec) -> Array:
+    def values(self, vector: PETSc.Vec) -> Array:
+        """A committor at the quadrature points of the owned cells, between 0 and 1, (owned cells, q)."""
         generator = self.settled.generator
-        return generator.quadrature.values(generator.function(vector))
+        return np.asarray(np.clip(generator.quadrature.values(generator.function(vector)), 0.0, 1.0))
 
     def _slopes(self, vector: PETSc.Vec) -> Array:
+        """Gradient of a committor at the quadrature points, 0 where the committor is at its edges or beyond."""
         generator = self.settled.generator
-        return generator.quadrature.gradients(generator.function(vector))
+        quadrature, function = generator.quadrature, generator.function(vector)
+        values = quadrature.values(function)
+        within = (values > EDGE) & (values < 1.0 - EDGE)
+        return np.asarray(np.where(within[:, :, None], quadrature.gradients(function), 0.0))
 
     def _spread(self, slope: Array) -> Array:
         """D times a gradient (owned cells, q, d)."""

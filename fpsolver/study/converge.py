@@ -7,7 +7,8 @@ By degree, the levels end with the degree of the case where it is high enough, e
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from fpsolver.certificate import certificate
 from fpsolver.domain.box import box_mesh
 from fpsolver.errors import BadUsage, ExitCode, FpsolverError, Stopped
 from fpsolver.model import build
-from fpsolver.problems import PROBLEMS, Answer, Setting
+from fpsolver.generator.weight import Weight
+from fpsolver.problems import PROBLEMS, Answer, Problem, Setting
 from fpsolver.problems.base import Silent
 from fpsolver.quantity import Quantity
 from fpsolver.runtime import Console, StopFlag, Timing
@@ -89,7 +91,7 @@ def converge_case(
             Console().say(f"{folder}: finished already and the case is unchanged; --fresh computes it again")
             return place.earlier_verdict("convergence.json")
         timing, console = Timing(), Console(place.open_log())
-        solved = list(_solved(cases, comm, console, timing, stop))
+        solved = _solved(cases, comm, console, timing, stop)
         table = tabulated(solved, by)
         verdict = certificate([check for answer in solved[-1].answers for check in answer.checks])
         place.write_text("convergence.json", table.as_json(verdict))
@@ -127,7 +129,7 @@ def levels_of(case: Case, levels: int, by: str) -> list[Case]:
         ]
     cells = case.domain.cells
     coarsened = 0
-    while coarsened < levels - 1 and _unknowns(case, [count << (levels - 1 - coarsened) for count in cells]) > LARGEST:
+    while coarsened < levels - 1 and _unknowns(case, levels - 1 - coarsened) > LARGEST:
         coarsened += 1
     first_cells = [max(1, -(-count // 2**coarsened)) for count in cells]
     return [
@@ -166,38 +168,51 @@ def tabulated(solved: Sequence[Level], by: str) -> Table:
 
 def _solved(
     cases: Sequence[Case], comm: MPI.Intracomm, console: Console, timing: Timing, stop: StopFlag
-) -> Iterator[Level]:
+) -> list[Level]:
+    """All levels, the last one first: levels that differ in degree share the meshes that it needs."""
+
     def heartbeat() -> None:
         if stop.agreed(comm):
             raise Stopped(f"stopped by {stop.reason}; the same command starts again")
 
-    shared: dict[object, object] = {}
+    levels: list[Level] = []
     model = build(cases[0])
-    for number, case in enumerate(cases, start=1):
+    shared: dict[object, object] = {}
+    reference: Weight | None = None
+    for number, case in reversed(list(enumerate(cases, start=1))):
         box = case.domain
         domain = box_mesh(comm, box.lower, box.upper, box.cells, box.diagonal)
-        if case.domain.cells != cases[0].domain.cells:
+        if levels and box.cells != levels[-1].case.domain.cells:
             shared = {key: value for key, value in shared.items() if isinstance(key, tuple) and key[0] in MESHLESS}
         answers = []
         for name, problem in PROBLEMS.items():
             if not problem.wanted(case):
                 continue
             heartbeat()
-            title = f"level {number} of {len(cases)}, {name}"
-            with timing.stage(name), console.progress(title) as progress:
+            with timing.stage(name), console.progress(f"level {number} of {len(cases)}, {name}") as progress:
                 setting = Setting(
                     case, domain, model, Silent(), progress, heartbeat, _silence, earlier_run, shared=shared
                 )
-                try:
-                    answers.append(problem.solve(setting))
-                except Stopped:
-                    raise
-                except FpsolverError as failure:
-                    raise type(failure)(f"level {number}, cells {list(box.cells)}: {failure}") from None
-        unknowns = _unknowns(case, box.cells)
-        console.say(f"level {number}: {'x'.join(map(str, box.cells))} cells, degree {case.discretization.degree}, "
-                    f"{unknowns} unknowns, {timing.total:.1f} s so far")  # fmt: skip
-        yield Level(case, unknowns, answers)
+                reference = reference or setting.reference
+                setting.__dict__["reference"] = reference  # the weight depends on neither degree nor mesh
+                answers.append(_answer(problem, setting, number))
+        levels.append(Level(case, _unknowns(case), answers))
+        cells = " x ".join(map(str, box.cells))
+        console.say(
+            f"level {number}: {cells} cells, degree {case.discretization.degree}, {levels[-1].unknowns} unknowns, "
+            f"{timing.total:.1f} s so far"
+        )
+    return levels[::-1]
+
+
+def _answer(problem: Problem, setting: Setting, number: int) -> Answer:
+    try:
+        return problem.solve(setting)
+    except Stopped:
+        raise
+    except FpsolverError as failure:
+        cells = list(setting.case.domain.cells)
+        raise type(failure)(f"level {number}, domain.cells = {cells}: {failure}") from None
 
 
 def _silence(text: str) -> None:
@@ -216,12 +231,9 @@ def _all(answers: Sequence[Answer]) -> Mapping[Spot, Quantity]:
     return {place: quantity for answer in answers for place, quantity in quantities(sized(answer)).items()}
 
 
-def _unknowns(case: Case, cells: Sequence[int]) -> int:
-    """Nodes of a box; crossed diagonals have more."""
-    count = 1
-    for number in cells:
-        count *= case.discretization.degree * number + 1
-    return count
+def _unknowns(case: Case, halvings: int = 0) -> int:
+    """Nodes of the box with its cells halved so often; crossed diagonals have more."""
+    return math.prod(case.discretization.degree * (count << halvings) + 1 for count in case.domain.cells)
 
 
 def _expected(place: Spot, case: Case) -> float | None:

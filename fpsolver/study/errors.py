@@ -47,6 +47,9 @@ STEEPER = 3.0
 """The cells of the coarser companion may vary by so many times more nats. They are halved by turns, so with a factor of
 two some would come out as large as those of the run, and show nothing."""
 
+LONG = ("evolution",)
+"""Problems that are nearly all solves, so that a companion of the next degree would cost too much."""
+
 BALANCED = ("potential", "integrated")
 """Weights that absorb the whole drift, up to where they are bent."""
 
@@ -109,7 +112,7 @@ def with_errors(problem: Problem, setting: Setting, answer: Answer, beats: int, 
         Stopped: The heartbeat said so.
     """
     degree = setting.case.discretization.degree
-    below = max(1, degree - 1)
+    below = max(1, degree - (2 if answer.name in LONG and degree > 3 else 1))
     limit = PATIENCE * beats + SPARE_BEATS
     lower = coarser = None
     if below < degree:

@@ -23,15 +23,15 @@ import math
 
 from fpsolver.quantity import Quantity
 
+# c by degree. SMOOTH: solution and adjoint are as smooth as the theory wants: detailed balance, straight boundaries,
+# integrals. ROUGH: transport, fitted weights, curved boundaries, values at points. FAR: (smooth, rough) for companions
+# of a degree that is lower by two. All are calibrated on reference values, see benchmarks/README.md.
 SMOOTH = {2: 0.75, 3: 0.4, 4: 0.22}
-"""c by degree where solution and adjoint are as smooth as the theory wants: detailed balance, straight boundaries,
-integrals. Calibrated on reference values, see benchmarks/README.md."""
-
 ROUGH = {2: 4.0, 3: 3.0, 4: 3.0}
-"""c elsewhere: transport, fitted weights, curved boundaries, values at points. Calibrated as well."""
+FAR = (0.3, 1.0)
 
 LEAST = 0.035
-"""Share of the larger difference that is always stated; calibrated too."""
+"""Share of the larger difference that is always stated, where the degrees differ by one; calibrated too."""
 
 COARSE = 1.0
 """Of the difference to a coarser mesh alone, which has at least that error where it has begun to converge."""
@@ -59,19 +59,19 @@ def error(
     size = 1.0 if _in_log(quantity) else max(abs(_number(quantity)), quantity.size)
     a = None if lower is None else _difference(quantity, lower)
     b = None if coarser is None else _difference(quantity, coarser)
-    factor = (SMOOTH if smooth else ROUGH)[min(max(degree, 2), 4)]
-    found = _combined(a, b, size, factor, 2.0 * degree / (degree + below) - 1.0)
+    if a is None or b is None:
+        found = COARSE * next((number for number in (a, b) if number is not None), math.inf)
+    else:
+        mean = math.sqrt(a) * math.sqrt(b)
+        is_near = degree - below == 1
+        factor = (SMOOTH if smooth else ROUGH)[min(degree, 4)] if is_near else FAR[0 if smooth else 1]
+        gain = mean / size if mean < size else 1.0  # what has no size gains nothing
+        found = factor * mean * gain ** (2.0 * degree / (degree + below) - 1.0)
+        if is_near:
+            found = max(found, LEAST * max(a, b))
     if _in_log(quantity):
         found = abs(_number(quantity)) * math.expm1(min(found, LARGEST))
     return found + quantity.floor + ROUND_OFF * max(abs(_number(quantity)), quantity.size)
-
-
-def _combined(a: float | None, b: float | None, size: float, factor: float, power: float) -> float:
-    if a is None or b is None:
-        return COARSE * next((number for number in (a, b) if number is not None), math.inf)
-    mean = math.sqrt(a) * math.sqrt(b)
-    together = factor * mean * min(1.0, mean / size) ** power if mean > 0.0 else 0.0
-    return max(together, LEAST * max(a, b))
 
 
 def _difference(quantity: Quantity, other: Quantity) -> float:

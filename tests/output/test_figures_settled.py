@@ -311,3 +311,29 @@ def test_convergence_needs_no_results(tmp_path: Path) -> None:
     settled.write_case(tmp_path, 2)
     (tmp_path / "convergence.json").write_text(json.dumps(settled.convergence()))
     assert [file.name for file in draw(tmp_path)] == ["convergence.png"]
+
+
+def test_committors_show_both_regions_and_the_way_between_them(plane: Run) -> None:
+    """In the plane; arrows follow the reactive current."""
+    points = plane.fields.mesh().points
+    case = {**plane.case, "committor": [{"source": "left", "target": "right"}]}
+    case["regions"] = {"left": "slope < -1", "right": "slope > 1"}
+    values = {
+        "committor_left_right": np.clip((points[:, 0] + 1) / 2, 0.0, 1.0),
+        "reactive_current_left_right": np.column_stack([np.exp(-(points[:, 1] ** 2)), *np.zeros((2, len(points)))]),
+    }
+
+    class WithCommittor(Run):
+        def field(self, name: str) -> Any:
+            return values.get(name, None if name != "loss" else super().field(name))
+
+    results = {"committor": [{"source": "left", "target": "right", "rate": {"value": 0.25, "error": 0.0}}]}
+    run = WithCommittor(**{**vars(plane), "case": case, "results": results})
+    figure = figure_of(run, "committor")
+    (panel,) = [axes for axes in figure.axes if axes.get_title()]
+    assert panel.get_title() == "right before left, rate 0.25"
+    (arrows,) = [part for part in panel.get_children() if isinstance(part, Quiver)]
+    np.testing.assert_allclose(arrows.U, 1.0)
+    np.testing.assert_allclose(arrows.V, 0.0, atol=1e-12)
+    assert "source" in words(figure)
+    assert figure_of(plane, "committor") is None

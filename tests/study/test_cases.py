@@ -31,6 +31,13 @@ PROMISED: dict[tuple[str, ...], dict[str, tuple[float, float]]] = {
         "exit.0.starts.0.mean": (1.3632039, 1e-5),
         "exit.0.starts.1.mean": (0.28502912, 1e-4),
     },
+    ("transition",): {
+        "committor.0.flux": (0.0049141515, 1e-5),
+        "committor.0.rate": (0.0050423846, 1e-5),
+        "committor.0.reverse_rate": (0.19323435, 1e-5),
+        "committor.0.mean_transition_time": (0.048, 1e-2),
+        "probes.1.committor_reactant_product": (0.94811742, 1e-5),
+    },
     ("kinetic_escape",): {
         "exit.0.starts.0.mean": (21.864445, 2e-3),
         "stationary.spectral_gap": (0.096028449, 1e-6),

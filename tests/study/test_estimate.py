@@ -49,6 +49,10 @@ def test_a_companion_of_the_wrong_sign_is_no_small_difference() -> None:
     assert estimated(1.0, -1.0, 1.1, scale="log") > 0.5
 
 
+def test_a_value_of_nothing_has_the_mean_difference() -> None:
+    assert 0.0 < estimated(0.0, 1e-3, 1e-5) < 1e-3
+
+
 def test_nothing_overflows() -> None:
     assert math.isfinite(estimated(1e250, 1e-250, 1e-200, scale="log"))
 

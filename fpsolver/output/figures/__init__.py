@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fpsolver.errors import BadUsage
+from fpsolver.output.figures.committor import committor
 from fpsolver.output.figures.convergence import convergence
 from fpsolver.output.figures.density import density
 from fpsolver.output.figures.effective_potential import effective_potential
@@ -46,6 +47,7 @@ FIGURES: dict[str, Callable[[Run], Finish]] = {
     "effective_potential": _at_once(effective_potential),
     "spectrum": _at_once(spectrum),
     "exit_time": _at_once(exit_time),
+    "committor": _at_once(committor),
     "convergence": _at_once(convergence),
     "fields": _at_once(fields),
     "density_3d": density_3d,
