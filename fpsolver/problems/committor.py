@@ -155,7 +155,7 @@ def _statistics(transitions: Transitions, from_source: float, from_target: float
         "reverse_mean_passage_time": from_target / flux,
         "mean_transition_time": under_way / flux,
     }
-    found = {name: Quantity(value, scale="log") for name, value in values.items()}
+    found: dict[str, object] = {name: Quantity(value, scale="log") for name, value in values.items()}
     if under_way < HIDDEN:
         found["mean_transition_time"] = Quantity(None, why=TOO_RARE)
     return found

@@ -18,8 +18,8 @@ from fpsolver.case import Case
 from fpsolver.certificate import certificate
 from fpsolver.domain.box import box_mesh
 from fpsolver.errors import BadUsage, ExitCode, FpsolverError, Stopped
-from fpsolver.model import build
 from fpsolver.generator.weight import Weight
+from fpsolver.model import build
 from fpsolver.problems import PROBLEMS, Answer, Problem, Setting
 from fpsolver.problems.base import Silent
 from fpsolver.quantity import Quantity

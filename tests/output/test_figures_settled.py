@@ -336,4 +336,4 @@ def test_committors_show_both_regions_and_the_way_between_them(plane: Run) -> No
     np.testing.assert_allclose(arrows.U, 1.0)
     np.testing.assert_allclose(arrows.V, 0.0, atol=1e-12)
     assert "source" in words(figure)
-    assert figure_of(plane, "committor") is None
+    assert FIGURES["committor"](plane)() is None

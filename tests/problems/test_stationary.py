@@ -97,8 +97,7 @@ LINEAR = {  # drift matrix A of dX = -A X dt + noise on x alone, and the sums of
 }
 
 
-@parallel
-@pytest.mark.parametrize("name", list(LINEAR))
+@pytest.mark.parametrize("name", [pytest.param("R4a", marks=parallel), "R4b"])
 def test_noise_on_one_coordinate_alone(shared_folder: Path, name: str) -> None:
     """Covariance from Lyapunov's equation, eigenvalues of A and their sums. Catches a transposed drift, a complex pair
     that is split or given by its modulus, and a D that is made regular."""
@@ -131,9 +130,9 @@ def r10(name: str, diagonal: str = "right") -> str:
     return plane(*R10[name], (18, 14), diagonal=diagonal) + settle() + "[[probe]]\npoint = [0.0, 0.0]\n"
 
 
-@parallel
 @pytest.mark.parametrize(
-    ("name", "diagonal"), [("R10a", "right"), ("R10b", "right"), ("R10b", "left"), ("R10c", "left")]
+    ("name", "diagonal"),
+    [("R10a", "right"), ("R10b", "right"), ("R10b", "left"), pytest.param("R10c", "left", marks=parallel)],
 )
 def test_without_detailed_balance(shared_folder: Path, name: str, diagonal: str) -> None:
     """Against independent solutions. Catches K in place of its transpose (then the constant comes out) and a wrong
