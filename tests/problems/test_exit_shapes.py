@@ -138,7 +138,6 @@ def test_an_absorbing_wall_is_an_exit_like_any_other(shared_folder: Path) -> Non
     assert walled.means()[0] == pytest.approx(inside.means()[0], rel=1e-4)
 
 
-@parallel
 def test_a_start_spread_over_a_density_is_the_mean_over_its_points(shared_folder: Path) -> None:
     """Moments are linear in the start, the variance is not: points leave at different times, which the law of total
     variance adds. Catches a density that is not of unit mass, and one that is weighted by w."""

@@ -183,7 +183,7 @@ def r10(name: str, diagonal: str = "right") -> str:
         ("R10a", "right"),
         ("R10a", "left"),
         ("R10b", "right"),
-        pytest.param("R10b", "left", marks=parallel),
+        ("R10b", "left"),
         ("R10c", "right"),
         ("R10c", "left"),
     ],

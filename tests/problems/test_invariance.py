@@ -13,8 +13,6 @@ from tests.problems.answers import Solved, solved
 from tests.problems.cases import box
 from tests.problems.texts import leave, regions, settle
 
-parallel = pytest.mark.parallel
-
 
 @dataclass(frozen=True)
 class Frame:

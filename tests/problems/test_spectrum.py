@@ -13,8 +13,6 @@ from tests.problems.answers import Solved, reference, solved
 from tests.problems.cases import box
 from tests.problems.texts import WELLS, leave, line, plane, regions, settle
 
-parallel = pytest.mark.parallel
-
 LINE_WELLS = "(x**2 - 1)**2/4"
 HALVES = regions(left="x < 0", right="x > 0")
 
@@ -41,7 +39,6 @@ def test_a_linear_drift_on_a_line(shared_folder: Path) -> None:
     assert run.mean == pytest.approx([0.3], abs=1e-12)
 
 
-@parallel
 def test_a_linear_drift_in_the_plane(shared_folder: Path) -> None:
     """Sums of the eigenvalues of the Hessian, whatever D I: also the double ones of a round well."""
     hessian = np.array([[1.5, 0.5], [0.5, 1.0]])

@@ -132,7 +132,7 @@ def r10(name: str, diagonal: str = "right") -> str:
 
 @pytest.mark.parametrize(
     ("name", "diagonal"),
-    [("R10a", "right"), ("R10b", "right"), ("R10b", "left"), pytest.param("R10c", "left", marks=parallel)],
+    [("R10a", "right"), ("R10b", "right"), ("R10b", "left"), ("R10c", "left")],
 )
 def test_without_detailed_balance(shared_folder: Path, name: str, diagonal: str) -> None:
     """Against independent solutions. Catches K in place of its transpose (then the constant comes out) and a wrong
@@ -167,7 +167,6 @@ def test_no_current_where_detailed_balance_holds(shared_folder: Path) -> None:
         assert "current" not in run.solution.record.static
 
 
-@parallel
 def test_the_current_of_a_rotation(shared_folder: Path) -> None:
     """f = |x|^2/2 turned by omega (-y, x) keeps its Gaussian, and J = omega (-y, x) pi, whose size is
     omega E|x| = omega sqrt(pi D/2). Catches the sign of J, the weight left out of it, and w for pi."""
