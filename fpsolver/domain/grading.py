@@ -57,6 +57,7 @@ class Grading:
         at_exit: The most nats across a cell that touches the exit set.
         elsewhere: The most nats across any other cell.
         ceiling: Cells higher than this above the lowest, in nats, are left as they are.
+        passes: Height in nats of the highest pass on the way out above the lowest point; the exit may lie far below it.
     """
 
     potential: Callable[[Array], Array]
@@ -64,6 +65,7 @@ class Grading:
     at_exit: float = 2.0
     elsewhere: float = 10.0
     ceiling: float = 60.0
+    passes: float = 0.0
 
 
 def graded(t: Triangulation, levels: Sequence[Level], absorbing: Level | None, grading: Grading) -> Triangulation:
@@ -85,6 +87,7 @@ def graded(t: Triangulation, levels: Sequence[Level], absorbing: Level | None, g
         surface = exit_surface(t, levels, absorbing)
         way = Way.across(t, surface, levels, grading.leaving)
         lowest = float(heights.vertices[surface.facets[way.out]].min(initial=np.inf))
+        lowest = max(lowest, float(heights.low.min()) + grading.passes)
         if first and t.dimension == 2:
             matters = heights.vertices - lowest < MARGIN
             grazing = [point for point in grazing_points(t, surface, way) if matters[point.vertex]]

@@ -56,8 +56,8 @@ def exit_nodes(space: fem.FunctionSpace, region: RegionMesh, model: Model) -> Bo
     return np.asarray(marks.x.array[: space.dofmap.index_map.size_local] > 0)
 
 
-def grading_for(model: Model, weight: Weight, degree: int) -> Grading:
-    """How fine the mesh of a region has to be for elements of a degree."""
+def grading_for(model: Model, weight: Weight, degree: int, passes: float = 0.0) -> Grading:
+    """How fine the mesh of a region has to be for elements of a degree; ``passes`` as in `Grading`."""
     at_exit, elsewhere = NATS[min(degree, 3)]
     if model.dimension == 1:  # where cells cost nothing
         at_exit, elsewhere = at_exit / 2, elsewhere / 5
@@ -67,6 +67,7 @@ def grading_for(model: Model, weight: Weight, degree: int) -> Grading:
         at_exit,
         elsewhere,
         weight.ceiling,
+        passes,
     )
 
 

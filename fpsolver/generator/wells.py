@@ -55,6 +55,7 @@ def wells(
     upper: Sequence[float],
     inside: Callable[[Array], Bools] | None = None,
     depth: float = DEPTH,
+    highest: float = HIGHEST,
 ) -> Wells:
     """The wells of a potential in a box or in a part of it.
 
@@ -64,6 +65,7 @@ def wells(
         upper: Upper corner.
         inside: Points to whether they are in the part; its boundary inside of the box is an exit.
         depth: Least depth of a well, in nats.
+        highest: The flood ends so many nats above the lowest point.
     """
     d = len(lower)
     points = lattice_of(lower, upper)
@@ -75,7 +77,7 @@ def wells(
     level = np.where(mask, potential(flat).reshape(shape), np.inf)
     level -= level.min()
     leaves = mask & ndimage.binary_dilation(~mask, np.ones((3,) * d))
-    return flooded(points, level, leaves, depth)
+    return flooded(points, level, leaves, depth, highest)
 
 
 def lattice_of(lower: Sequence[float], upper: Sequence[float]) -> Array:
@@ -84,7 +86,7 @@ def lattice_of(lower: Sequence[float], upper: Sequence[float]) -> Array:
     return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
 
 
-def flooded(points: Array, level: Array, leaves: Bools, depth: float) -> Wells:
+def flooded(points: Array, level: Array, leaves: Bools, depth: float, highest: float = HIGHEST) -> Wells:
     """The wells of values on a lattice.
 
     Args:
@@ -92,9 +94,10 @@ def flooded(points: Array, level: Array, leaves: Bools, depth: float) -> Wells:
         level: Psi above its minimum, infinite outside, (...).
         leaves: Where the outside is next.
         depth: Least depth of a well.
+        highest: Where the flood ends.
     """
     touching = np.ones((3,) * level.ndim)
-    highest = min(float(level[np.isfinite(level)].max()), HIGHEST)
+    highest = min(float(level[np.isfinite(level)].max()), highest)
     where: list[tuple[int, ...]] = []
     merged: list[float] = []  # the level at which a well met a lower one or the exit; infinite before
     top = 0.0

@@ -125,7 +125,7 @@ def between(setting: Setting, wanted: Committor) -> Between:
         ("wells", region.name), lambda: landscape(setting, lambda points: np.asarray(level(points) < 0.0))
     )
     weight = fitting_weight(setting.reference, found)
-    fitted = setting.once(("mesh", region.name), lambda: _mesh(setting, region, weight))
+    fitted = setting.once(("mesh", region.name), lambda: _mesh(setting, region, weight, found.top))
     generator = setting.generator(weight, fitted.mesh)
     from_source, from_target = (_distance(case, case.regions[name]) for name in (wanted.source, wanted.target))
 
@@ -156,10 +156,10 @@ def between(setting: Setting, wanted: Committor) -> Between:
     )
 
 
-def _mesh(setting: Setting, region: Region, weight: Weight) -> RegionMesh:
+def _mesh(setting: Setting, region: Region, weight: Weight, passes: float) -> RegionMesh:
     case = setting.case
     absorbing = case.boundary.absorbing if case.boundary is not None else None
-    grading = grading_for(setting.model, weight, case.discretization.degree)
+    grading = grading_for(setting.model, weight, case.discretization.degree, passes)
     return region_mesh(setting.domain.comm, case.domain, region, absorbing, grading)
 
 

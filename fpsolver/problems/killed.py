@@ -62,7 +62,7 @@ def killed(setting: Setting, wanted: Exit) -> Killed:
 
     found = setting.once(("wells", wanted.region), lambda: landscape(setting, inside))
     weight = fitting_weight(setting.reference, found)
-    region = setting.once(("mesh", wanted.region), lambda: _mesh(setting, wanted.region, weight))
+    region = setting.once(("mesh", wanted.region), lambda: _mesh(setting, wanted.region, weight, found.top))
     generator = setting.generator(weight, region.mesh)
     return Killed(
         generator,
@@ -76,8 +76,8 @@ def killed(setting: Setting, wanted: Exit) -> Killed:
     )
 
 
-def _mesh(setting: Setting, name: str, weight: Weight) -> RegionMesh:
+def _mesh(setting: Setting, name: str, weight: Weight, passes: float) -> RegionMesh:
     case = setting.case
     absorbing = case.boundary.absorbing if case.boundary is not None else None
-    grading = grading_for(setting.model, weight, case.discretization.degree)
+    grading = grading_for(setting.model, weight, case.discretization.degree, passes)
     return region_mesh(setting.domain.comm, case.domain, case.regions[name], absorbing, grading)

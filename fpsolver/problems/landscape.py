@@ -10,7 +10,7 @@ import numpy.typing as npt
 from mpi4py import MPI
 
 from fpsolver.generator.weight import Weight
-from fpsolver.generator.wells import Wells, wells
+from fpsolver.generator.wells import HIGHEST, Wells, wells
 from fpsolver.problems.base import Setting
 
 Array = npt.NDArray[np.float64]
@@ -21,6 +21,9 @@ MARGIN = 20.0
 
 LOWEST_CEILING = 25.0
 
+TRUSTED = {"fitted": 35.0}
+"""A fitted potential means nothing higher up, in nats: it is bent to a constant there."""
+
 
 def landscape(setting: Setting, inside: Callable[[Array], Bools] | None = None) -> Wells:
     """The wells of the reference potential in the domain or in a part of it. Collective; rank 0 looks for them."""
@@ -28,7 +31,8 @@ def landscape(setting: Setting, inside: Callable[[Array], Bools] | None = None) 
     box = setting.case.domain
     found: Wells | None = None
     if comm.rank == 0:
-        found = wells(lambda points: reference.potential(points)[0], box.lower, box.upper, inside)
+        highest = TRUSTED.get(reference.kind, HIGHEST)
+        found = wells(lambda points: reference.potential(points)[0], box.lower, box.upper, inside, highest=highest)
     shared: Wells = _broadcast(comm, found)
     return shared
 

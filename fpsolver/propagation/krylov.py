@@ -33,6 +33,9 @@ SHIFT = {True: 20.0, False: 80.0}
 HORIZON = {True: 10.0, False: 4.0}
 """A segment reaches so many times as far as its first output, or as the time that has passed already."""
 
+MOST_SEGMENTS = 150
+"""So many bases between two output times mean that the mesh does not resolve the density."""
+
 LARGEST_BASIS = 90
 CHECK_EVERY = 3
 
@@ -58,8 +61,11 @@ def krylov(
         SolverFailed: A factorisation failed, or a segment shrank to round-off of the time.
     """
     outputs, vector, step = set(times), start, 0
-    targets = list(times)
+    targets, segments = list(times), 0
     while targets:
+        segments += 1
+        if segments > MOST_SEGMENTS:
+            raise _no_progress(now)
         # after a time t the density varies on scales of about t, so one basis serves several times that
         horizon = HORIZON[generator.reversible] * max(now, targets[0] - now) * (1 + 1e-12)
         segment = [time - now for time in targets if time <= horizon]
@@ -75,6 +81,7 @@ def krylov(
             state = basis.state(elapsed)
             time = next((target for target in targets if target - now == elapsed), now + elapsed)
             step += time in outputs
+            segments *= time not in outputs
             yield State(time, state, step, is_output=time in outputs)
         now, vector = time, state
         targets = [target for target in targets if target > now]
@@ -86,11 +93,15 @@ def _nearer(segment: list[float], now: float, first: float) -> list[float]:
     if len(segment) > 1:
         return segment[: len(segment) // 2]
     if segment[0] <= max(1e-10 * now, 1e-16 * first):
-        raise SolverFailed(
-            f"evolution: the Krylov basis does not converge after time {now:g}.\n"
-            'Try evolution.method = "sdirk", a larger evolution.tolerance, or a finer mesh.'
-        )
+        raise _no_progress(now)
     return [segment[0] / 4]
+
+
+def _no_progress(now: float) -> SolverFailed:
+    return SolverFailed(
+        f"evolution: the Krylov basis does not converge after time {now:g}.\n"
+        'Try evolution.method = "sdirk", a larger evolution.tolerance, or a finer mesh.'
+    )
 
 
 class _Basis:

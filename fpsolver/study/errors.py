@@ -214,7 +214,8 @@ def _steeper(setting: Setting, case: Case, region: str | None) -> Grading:
     """Cells that may be steeper: meshes are graded where they have to be, so the box alone does not tell."""
     found = setting.shared["wells", region]
     assert isinstance(found, Wells)
-    fine = grading_for(setting.model, fitting_weight(setting.reference, found), case.discretization.degree)
+    weight = fitting_weight(setting.reference, found)
+    fine = grading_for(setting.model, weight, case.discretization.degree, found.top)
     return replace(fine, at_exit=STEEPER * fine.at_exit, elsewhere=STEEPER * fine.elsewhere)
 
 

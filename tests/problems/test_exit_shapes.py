@@ -170,7 +170,7 @@ def test_exits_of_one_case_do_not_know_of_each_other(shared_folder: Path) -> Non
     """Catches meshes, wells or weights that are kept under a key which two regions share, and the order of answers."""
     every = regions(left="x < 0", disc="(x + 1)**2 + y**2 < 0.25", right="x > 0.3")
     exits = [leave("left", [-1, 0]), leave("disc", [-0.9, 0.1], [-1, 0]), leave("right", [1, 0.2])]
-    model = plane("(x**2 - 1)**2/4 + 2*y**2 + 0.05*x", 0.05, (12, 10)) + every
+    model = plane("(x**2 - 1)**2/4 + 2*y**2 + 0.05*x", 0.015, (12, 10)) + every
     together = solved(shared_folder, model + "".join(exits))
     assert [entry["region"] for entry in together.exits] == ["left", "disc", "right"]
     for number, text in enumerate(exits):

@@ -51,11 +51,11 @@ def test_a_linear_drift_in_the_plane(shared_folder: Path) -> None:
 
 def test_a_rotation_turns_eigenvalues(shared_folder: Path) -> None:
     """f = |x|^2/2 and omega (-y, x): m (1 + i omega) + n (1 - i omega). Catches a lost member of a pair, and an order
-    by modulus in place of the real part (2 comes before 2 + 2.6 i)."""
-    omega = 1.3
+    by modulus in place of the real part: 2 + 8 i comes before 3 + 4 i."""
+    omega = 4.0
     model = plane("(x**2 + y**2)/2", 0.25, (12, 12), (3.0, 3.0)) + f'[drift]\nextra = ["{-omega}*y", "{omega}*x"]\n'
     found = solved(shared_folder, model + settle(6)).eigenvalues
-    expected = [1 + 1.3j, 1 - 1.3j, 2, 2 + 2.6j, 2 - 2.6j]
+    expected = [1 + 4j, 1 - 4j, 2, 2 + 8j, 2 - 8j]
     assert len(found) == 5
     for value in expected:
         assert min(abs(value - other) for other in found) < 1e-4, (value, found)

@@ -167,16 +167,22 @@ def test_no_current_where_detailed_balance_holds(shared_folder: Path) -> None:
         assert "current" not in run.solution.record.static
 
 
-def test_the_current_of_a_rotation(shared_folder: Path) -> None:
+@pytest.mark.parametrize("potential", ["", 'potential = "2.3*(x**2 + y**2)"\n'], ids=["fitted", "given"])
+def test_the_current_of_a_rotation(shared_folder: Path, potential: str) -> None:
     """f = |x|^2/2 turned by omega (-y, x) keeps its Gaussian, and J = omega (-y, x) pi, whose size is
-    omega E|x| = omega sqrt(pi D/2). Catches the sign of J, the weight left out of it, and w for pi."""
+    omega E|x| = omega sqrt(pi D/2). Catches the sign of J, the weight left out of it, and w for pi: the given
+    potential is wrong on purpose, and any weight is right."""
     omega, d = 1.3, 0.25
-    model = plane("(x**2 + y**2)/2", d, (12, 12), (3.0, 3.0)) + f'[drift]\nextra = ["{-omega}*y", "{omega}*x"]\n'
+    model = (
+        plane("(x**2 + y**2)/2", d, (12, 12), (3.0, 3.0))
+        + potential
+        + f'[drift]\nextra = ["{-omega}*y", "{omega}*x"]\n'
+    )
     run = solved(shared_folder, model + settle())
     points, current = run.field("current")
     density = np.exp(-(points**2).sum(axis=1) / (2 * d)) / (2 * np.pi * d)
     turned = omega * np.column_stack([-points[:, 1], points[:, 0]])
-    np.testing.assert_allclose(current, turned * density[:, None], atol=1e-6)
+    np.testing.assert_allclose(current, turned * density[:, None], atol=3e-5)
     assert run.stationary["current"]["value"] == pytest.approx(omega * np.sqrt(np.pi * d / 2), rel=1e-5)
     assert not run.stationary["detailed_balance"]
 
