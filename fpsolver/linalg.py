@@ -15,11 +15,13 @@ MUMPS_REASONS = {
     -9: "work space too small",
     -10: "the matrix is numerically singular",
     -13: "out of memory",
+    -19: "the memory that it may use is too small",
     -40: "a pivot is not positive",
 }
 
 REFINE_ABOVE = 1e-12
 MOST_REFINEMENTS = 2
+UNDERFLOW = 1e-290
 
 
 @dataclass
@@ -152,7 +154,8 @@ def backward_error(matrix: PETSc.Mat, solution: PETSc.Vec, rhs: PETSc.Vec, *, tr
     residual.axpy(-1.0, rhs)
     above, below = np.abs(residual.array_r), bound.array_r + np.abs(rhs.array_r)
     ratio = residual.duplicate()
-    ratio.array[:] = above / np.where(below > 0, below, 1.0)
+    # rows whose terms have underflowed have no digits to be judged by
+    ratio.array[:] = np.where(below > UNDERFLOW, above / np.where(below > UNDERFLOW, below, 1.0), 0.0)
     worst = ratio.max()[1] if ratio.getSize() else 0.0
     for item in (residual, bound, size, magnitude, ratio):
         item.destroy()
