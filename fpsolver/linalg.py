@@ -155,7 +155,8 @@ def backward_error(matrix: PETSc.Mat, solution: PETSc.Vec, rhs: PETSc.Vec, *, tr
     above, below = np.abs(residual.array_r), bound.array_r + np.abs(rhs.array_r)
     ratio = residual.duplicate()
     # rows whose terms have underflowed have no digits to be judged by
-    ratio.array[:] = np.where(below > UNDERFLOW, above / np.where(below > UNDERFLOW, below, 1.0), 0.0)
+    nothing = below <= UNDERFLOW  # False for what is not a number
+    ratio.array[:] = np.where(nothing, 0.0, above / np.where(nothing, 1.0, below))
     worst = ratio.max()[1] if ratio.getSize() else 0.0
     for item in (residual, bound, size, magnitude, ratio):
         item.destroy()
