@@ -24,7 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "linalg": LEAVES,
     "generator": {"domain", "model", "linalg", "runtime"} | LEAVES,
     "propagation": {"generator", "linalg"} | LEAVES,
-    "problems": {"propagation", "generator", "domain", "model", "case", "linalg"} | LEAVES,
+    "problems": {"propagation", "generator", "domain", "model", "case", "linalg", "runtime"} | LEAVES,
     "output": {"domain", "case", "runtime"} | LEAVES,
     "study": {"output", "problems", "generator", "domain", "model", "case", "runtime"} | LEAVES,
     "cli": {"study", "output", "case", "runtime"} | LEAVES,

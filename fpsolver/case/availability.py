@@ -8,7 +8,6 @@ UNAVAILABLE: dict[str, str] = {  # "section", "section.key" (unless at its defau
     "loss.table": "write loss.expression, or loss.per_sample with [data]",
     "loss.python": "write loss.expression, or loss.per_sample with [data]",
     "noise.covariance=table": 'write "samples" or a matrix of expressions',
-    "entropy": "remove the section",
     "simulation": "remove the section",
     "run.walltime": 'remove the key, or write "auto"',
 }

@@ -88,6 +88,7 @@ def _read(raw: dict[str, Any], path: Path, ledger: Ledger) -> Case | None:
     committors = problems.read_committors(reader, region_names)
     probes = problems.read_probes(reader)
     entropy = problems.read_entropy(reader)
+    splitting = problems.read_splitting(reader)
     simulation = problems.read_simulation(reader)
     output = problems.read_output(reader)
     run = problems.read_run(reader)
@@ -117,6 +118,7 @@ def _read(raw: dict[str, Any], path: Path, ledger: Ledger) -> Case | None:
         committors=tuple(committor for _, committor in committors),
         probes=tuple(point for _, point in probes),
         entropy=entropy,
+        splitting=splitting,
         simulation=simulation,
         output=output,
         run=run,

@@ -22,6 +22,7 @@ from fpsolver.case.sections import (
     Point,
     RunSettings,
     Simulation,
+    Splitting,
     Stationary,
 )
 from fpsolver.case.suggest import instead
@@ -121,7 +122,16 @@ def _initial(reader: Reader, table: dict[str, Any], regions: Iterable[str], path
 
 def read_stationary(reader: Reader) -> Stationary | None:
     values = reader.section("stationary")
-    return None if values is None else Stationary(values.get("eigenvalues", default("stationary", "eigenvalues")))
+    if values is None:
+        return None
+    path = ("stationary", "regularizations")
+    regularizations = values.get("regularizations", ())
+    if "regularizations" in values and len(regularizations) < 2:
+        reader.ledger.add(path, "a limit needs at least two values", "write regularizations = [1e-1, 1e-2, 1e-3]")
+    for index, (before, after) in enumerate(pairwise(regularizations)):
+        if not after < before:
+            reader.ledger.add((*path, index + 1), f"{after:g} is not less than {before:g}", "write descending values")
+    return Stationary(values.get("eigenvalues", default("stationary", "eigenvalues")), tuple(regularizations))
 
 
 def read_exits(reader: Reader, regions: Iterable[str]) -> list[tuple[Path, Exit]]:
@@ -130,10 +140,24 @@ def read_exits(reader: Reader, regions: Iterable[str]) -> list[tuple[Path, Exit]
     for path, values in reader.entries("exit"):
         check_region(reader.ledger, (*path, "region"), values.get("region"), regions)
         initial = _initial(reader, values["initial"], regions, (*path, "initial")) if "initial" in values else None
+        _check_exit_lists(reader.ledger, path, values)
         if reader.ledger.clean(*path):
             moments = values.get("moments", default("exit", "moments"))
-            exits.append((path, Exit(values["region"], values.get("start", ()), moments, initial)))
+            levels, times = (tuple(values.get(name, ())) for name in ("noise_levels", "times"))
+            exits.append((path, Exit(values["region"], values.get("start", ()), moments, initial, levels, times)))
     return exits
+
+
+def _check_exit_lists(ledger: Ledger, path: Path, values: Values) -> None:
+    levels = values.get("noise_levels", ())
+    if "noise_levels" in values and len(set(levels)) < max(len(levels), 2):
+        wrong = "the slope of a fit needs at least two different values" if len(levels) < 2 else "a value comes twice"
+        ledger.add((*path, "noise_levels"), wrong, "write noise_levels = [0.1, 0.05, 0.03, 0.02]")
+    for index, (before, after) in enumerate(pairwise(values.get("times", ()))):
+        if not after > before:
+            ledger.add(
+                (*path, "times", index + 1), f"{after:g} does not come after {before:g}", "write ascending times"
+            )
 
 
 def read_committors(reader: Reader, regions: Iterable[str]) -> list[tuple[Path, Committor]]:
@@ -160,7 +184,19 @@ def read_entropy(reader: Reader) -> Entropy | None:
         return None
     if "evolution" not in reader.raw:
         reader.ledger.add(("entropy",), "an entropy needs an evolution", "write [evolution], or remove the section")
-    return Entropy(values.get("kinds", default("entropy", "kinds")))
+    return Entropy(*(values.get(name, default("entropy", name)) for name in ("kinds", "power")))
+
+
+def read_splitting(reader: Reader) -> Splitting | None:
+    values = reader.section("splitting")
+    if values is None:
+        return None
+    for section, remedy in (("evolution", "whose initial density is split"), ("loss", "whose minima share the mass")):
+        if section not in reader.raw:
+            reader.ledger.add(
+                ("splitting",), f"needs [{section}]", f"write [{section}], {remedy}, or remove the section"
+            )
+    return Splitting(values.get("radius"))
 
 
 def read_simulation(reader: Reader) -> Simulation | None:

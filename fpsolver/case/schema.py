@@ -5,68 +5,9 @@ Sections are named by their dotted path; ``[[exit]]`` and its like are lists of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
+from fpsolver.case.keys import Key, Kind
 
-
-class Kind(Enum):
-    """What stands at a key; the value is how messages call it."""
-
-    TEXT = "a text in quotes"
-    BOOLEAN = "true or false"
-    INTEGER = "a whole number"
-    NUMBER = "a number"
-    NUMBERS = "a list of numbers"
-    INTEGERS = "a list of whole numbers"
-    SCALE = "a number, or a list with one per coordinate"
-    POINTS = "a list of points"
-    TIMES = "a list of times"
-    EXPRESSION = "an expression"
-    EXPRESSIONS = "a list of expressions"
-    TENSOR = "an expression, a list of expressions or a symmetric matrix of expressions"
-    CONDITION = "a condition in quotes"
-    NAMES = "a list of names"
-    CHOICES = "a list of words"
-    FILE = "the path of a file in quotes"
-    COLUMNS = 'a table { name = "column of the file" }'
-    TABLE = "a table"
-
-
-@dataclass(frozen=True)
-class Key:
-    """One key of the case file.
-
-    Attributes:
-        section: Dotted name of its table; empty for the top of the file.
-        name: The key itself.
-        kind: What stands there.
-        help: One line.
-        default: Written into the resolved case where the key is absent; None: there is no default.
-        required: Whether the section cannot do without it.
-        unit: Of its numbers; ``-`` for pure numbers.
-        above: Numbers must be > this.
-        least, most: Numbers must be >= and <= these.
-        choices: Allowed words; for kinds other than text, words allowed beside the kind.
-        example: What to write, as TOML, shown in messages.
-    """
-
-    section: str
-    name: str
-    kind: Kind
-    help: str
-    default: object = None
-    required: bool = False
-    unit: str = ""
-    above: float | None = None
-    least: float | None = None
-    most: float | None = None
-    choices: tuple[str, ...] = ()
-    example: str = ""
-
-    @property
-    def dotted(self) -> str:
-        return f"{self.section}.{self.name}" if self.section else self.name
-
+__all__ = ["DEFAULTED", "FREE", "KEYS", "LISTS", "SECTIONS", "TOP", "Key", "Kind"]
 
 K = Kind
 MILLION = 1_000_000
@@ -220,10 +161,28 @@ KEYS: tuple[Key, ...] = (
         most=1000,
         example="4",
     ),
+    Key(
+        "stationary",
+        "regularizations",
+        K.NUMBERS,
+        "descending epsilons of Noisy SGD, D + epsilon I with epsilon to 0",
+        above=0,
+        unit="parameter^2/time",
+        example="[1e-1, 1e-2, 1e-3]",
+    ),
     Key("exit", "region", K.TEXT, "the clock runs inside it", required=True, example='"left"'),
     Key("exit", "start", K.POINTS, "starting points", default=(), unit="parameter", example="[[-1.0, 0.0]]"),
     Key("exit", "initial", K.TABLE, "initial density to average over", example='{ uniform = "left" }'),
     Key("exit", "moments", K.INTEGER, "moments of the time", default=2, least=1, most=20, example="2"),
+    Key(
+        "exit",
+        "noise_levels",
+        K.NUMBERS,
+        "noise for an Arrhenius fit: learning rates, values of a scalar constant D, or factors on any other D",
+        above=0,
+        example="[0.1, 0.05, 0.03, 0.02]",
+    ),
+    Key("exit", "times", K.TIMES, "ascending times of the survival curve", above=0, unit="time", example="[1.0, 10.0]"),
     Key("committor", "source", K.TEXT, "region where q = 0", required=True, example='"a"'),
     Key("committor", "target", K.TEXT, "region where q = 1", required=True, example='"b"'),
     Key(
@@ -241,8 +200,18 @@ KEYS: tuple[Key, ...] = (
         K.CHOICES,
         "entropies",
         default=("kl", "chi2"),
-        choices=("kl", "chi2"),
+        choices=("kl", "chi2", "power"),
         example='["kl", "chi2"]',
+    ),
+    Key("entropy", "power", K.NUMBER, "exponent of the power entropy", default=1.5, above=1, most=2, unit="-"),
+    Key(
+        "splitting",
+        "radius",
+        K.NUMBER,
+        "size of the neighbourhoods that count as the minima",
+        above=0,
+        unit="parameter",
+        example="0.1",
     ),
     Key("simulation", "kind", K.TEXT, "diffusion or real minibatches", "sde", choices=("sde", "sgd")),
     Key("simulation", "walkers", K.INTEGER, "number of walkers", default=20000, least=1, most=10**9, example="20000"),

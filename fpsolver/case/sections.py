@@ -16,7 +16,7 @@ from fpsolver.case.shapes import Ball, Box, Domain, MeshFile, Point
 __all__ = [
     "Ball", "Boundary", "Box", "Case", "Committor", "Data", "Discretization", "Domain", "Entropy", "Evolution", "Exit",
     "Initial", "Loss", "Matrix", "MeshFile", "Noise", "Output", "Point", "Region", "RunSettings", "Simulation",
-    "Stationary",
+    "Splitting", "Stationary",
 ]  # fmt: skip
 
 
@@ -148,19 +148,32 @@ class Evolution:
 
 @dataclass(frozen=True)
 class Stationary:
-    """Stationary state and the eigenvalues of smallest real part, 0 included."""
+    """Stationary state and the eigenvalues of smallest real part, 0 included.
+
+    Attributes:
+        eigenvalues: How many.
+        regularizations: Descending values of ε for the limit of Noisy SGD, D + ε I with ε to 0; empty: not asked for.
+    """
 
     eigenvalues: int
+    regularizations: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
 class Exit:
-    """Time to leave a region from given points, and from points spread over an initial density."""
+    """Time to leave a region from given points, and from points spread over an initial density.
+
+    Attributes:
+        noise_levels: Learning rates where the case has one; else values of a scalar constant D, or factors on others.
+        times: Of the survival curve; empty: chosen by the program.
+    """
 
     region: str
     start: tuple[Point, ...]
     moments: int
     initial: Initial | None = None
+    noise_levels: tuple[float, ...] = ()
+    times: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -173,9 +186,21 @@ class Committor:
 
 @dataclass(frozen=True)
 class Entropy:
-    """Relative entropies along the evolution."""
+    """Relative entropies along the evolution; ``power`` is the exponent of the kind of that name."""
 
     kinds: tuple[str, ...]
+    power: float
+
+
+@dataclass(frozen=True)
+class Splitting:
+    """Which share of the mass each minimum of the loss receives.
+
+    Attributes:
+        radius: Of the neighbourhoods that count as the minima; None: as far as the noise shakes.
+    """
+
+    radius: float | None
 
 
 @dataclass(frozen=True)
@@ -234,6 +259,7 @@ class Case:
     committors: tuple[Committor, ...]
     probes: tuple[Point, ...]
     entropy: Entropy | None
+    splitting: Splitting | None
     simulation: Simulation | None
     output: Output
     run: RunSettings

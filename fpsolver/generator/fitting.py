@@ -24,6 +24,7 @@ from fpsolver.generator.quadrature import Quadrature, owned_vector
 from fpsolver.generator.weight import Potential, bend
 from fpsolver.linalg import Factorization, SolveCount
 from fpsolver.model.coefficients import Model
+from fpsolver.runtime import on_root
 
 Array = npt.NDArray[np.float64]
 
@@ -55,7 +56,7 @@ def fitted_potential(model: Model, lower: Sequence[float], upper: Sequence[float
         upper: Upper corner.
         comm: All ranks.
     """
-    spline = comm.bcast(_Fit(model, lower, upper).run() if comm.rank == 0 else None)
+    spline = on_root(comm, lambda: _Fit(model, lower, upper).run())
     edges = [np.asarray(lower, dtype=float), np.asarray(upper, dtype=float)]
     dimension = len(lower)
 

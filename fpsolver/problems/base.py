@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -12,16 +11,20 @@ import basix
 import numpy as np
 import numpy.typing as npt
 from dolfinx import fem, mesh
+from petsc4py import PETSc
 
-from fpsolver.case import Case
+from fpsolver.case import Case, Noise
 from fpsolver.certificate import Check
 from fpsolver.domain.cells import Cells
+from fpsolver.domain.grading import Grading
 from fpsolver.domain.lattice import Lattice, sublattice
+from fpsolver.generator.boundary import grading_for
 from fpsolver.generator.choice import reference_weight
 from fpsolver.generator.generator import Generator, weighted_generator
 from fpsolver.generator.monotone import monotone_generator
+from fpsolver.generator.projection import Projection
 from fpsolver.generator.weight import Weight
-from fpsolver.model import Model
+from fpsolver.model import Model, build
 from fpsolver.problems.observables import Moments
 from fpsolver.quantity import Quantity
 from fpsolver.state import FinalState
@@ -46,8 +49,12 @@ class Recorder(Protocol):
         """What the evolution ended with: this rank's nodes and values."""
         ...
 
-    def row(self, time: float, step: int, moments: Moments, min_density: float) -> None:
-        """One row of the curves."""
+    def row(self, time: float, step: int, moments: Moments, min_density: float, more: Mapping[str, float]) -> None:
+        """One row of the curves; what watchers of the evolution add comes by the names of its columns."""
+        ...
+
+    def table(self, name: str, columns: Sequence[str], rows: Array) -> None:
+        """A whole table, such as ``survival_left.csv``: rows (n, columns), the same on all ranks."""
         ...
 
 
@@ -63,8 +70,44 @@ class Silent:
     def state(self, state: FinalState) -> None:
         """Nothing."""
 
-    def row(self, time: float, step: int, moments: Moments, min_density: float) -> None:
+    def row(self, time: float, step: int, moments: Moments, min_density: float, more: Mapping[str, float]) -> None:
         """Nothing."""
+
+    def table(self, name: str, columns: Sequence[str], rows: Array) -> None:
+        """Nothing."""
+
+
+class Watcher(Protocol):
+    """Sees every state that an evolution notes. All calls are collective."""
+
+    def columns(self) -> Sequence[str]:
+        """Names of what `note` adds to every row of the curves."""
+        ...
+
+    def enter(self, generator: Generator) -> None:
+        """From now on states are coefficients with respect to this generator."""
+        ...
+
+    def note(self, time: float, vector: PETSc.Vec, projection: Projection, *, is_output: bool) -> Mapping[str, float]:
+        """A state h and its projection to positive densities; values by column, not a number where there is none."""
+        ...
+
+
+class Store:
+    """What is made once and used by several."""
+
+    def __init__(self) -> None:
+        self._kept: dict[object, object] = {}
+
+    def once[T](self, key: object, make: Callable[[], T]) -> T:
+        """What is kept under a key; made at the first call."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        return cast(T, self._kept[key])
+
+    def get(self, key: object) -> object | None:
+        """What is kept under a key, None if it has not been made."""
+        return self._kept.get(key)
 
 
 @dataclass(frozen=True)
@@ -81,7 +124,10 @@ class Setting:
         announce: Takes a line for the user.
         earlier: From the results folder of a finished run to its case and the state that it ended with.
         is_companion: Only numbers are wanted, for comparison: no fields, no checks.
-        shared: What companions of other degrees use too, such as the meshes of regions.
+        steeper: Over a cell of a graded mesh the potential may vary by so many times more than it should.
+        of_model: Keeps what depends on neither mesh nor degree.
+        of_mesh: Keeps what depends on the mesh but not on the degree, such as the meshes of regions.
+        of_degree: Keeps everything else that several problems use, such as the stationary state.
     """
 
     case: Case
@@ -93,39 +139,68 @@ class Setting:
     announce: Callable[[str], None]
     earlier: Callable[[Path], tuple[Case, FinalState]]
     is_companion: bool = False
-    shared: dict[object, object] = field(default_factory=dict)
+    steeper: float = 1.0
+    of_model: Store = field(default_factory=Store)
+    of_mesh: Store = field(default_factory=Store)
+    of_degree: Store = field(default_factory=Store)
 
     def companion(self, degree: int) -> Setting:
         """The same questions on the same meshes with elements of another degree, for an estimate of the error."""
         case = replace(self.case, discretization=replace(self.case.discretization, degree=degree))
-        twin = replace(self, case=case, recorder=Silent(), announce=lambda line: None, is_companion=True)
-        twin.__dict__["reference"] = self.reference  # the weight does not depend on the degree
-        return twin
+        return replace(self, case=case, recorder=Silent(), announce=_nothing, is_companion=True, of_degree=Store())
 
-    @cached_property
+    def coarser(self, case: Case, domain: mesh.Mesh, steeper: float) -> Setting:
+        """The same questions on larger cells, for an estimate of the error.
+
+        Args:
+            case: The case with its coarser domain.
+            domain: Its mesh.
+            steeper: See the attribute.
+        """
+        twin = replace(self.companion(case.discretization.degree), case=case, domain=domain)
+        return replace(twin, steeper=steeper, of_mesh=Store())
+
+    def with_noise(self, label: object, noise: Noise) -> Setting:
+        """The same case on the same mesh with another noise, silent. What it makes is kept under its label."""
+        case = replace(self.case, noise=noise)
+        return replace(
+            self,
+            case=case,
+            model=self.of_model.once(("model", label), lambda: build(case)),
+            recorder=Silent(),
+            announce=_nothing,
+            progress=lambda share, text: None,
+            of_model=self.of_model.once(("of_model", label), Store),
+            of_mesh=self.of_mesh.once(("of_mesh", label), Store),
+            of_degree=self.of_degree.once(("of_degree", label), Store),
+        )
+
+    @property
     def lattice(self) -> tuple[Lattice, npt.NDArray[np.int64]]:
         """Where fields are written, and the local degree of freedom of each of its points. Collective."""
-        space = fem.functionspace(self.domain, ("Lagrange", self.case.discretization.degree))
-        return sublattice(space)
+        degree = self.case.discretization.degree
+        return self.of_degree.once("lattice", lambda: sublattice(fem.functionspace(self.domain, ("Lagrange", degree))))
 
-    @cached_property
+    @property
     def cells(self) -> Cells:
         """Geometry of the mesh."""
-        return Cells.of(self.domain)
+        return self.of_mesh.once("cells", lambda: Cells.of(self.domain))
 
-    @cached_property
+    @property
     def quadrature_points(self) -> tuple[Array, Array]:
         """Points (n, d) of the forms in this rank's cells and their weights (n,)."""
         rule, weights = basix.make_quadrature(self.domain.basix_cell(), 2 * self.case.discretization.degree + 4)
-        reference = np.asarray(rule, dtype=float)
-        owned = self.cells.owned
-        points = self.cells.points(reference)[:owned].reshape(-1, self.cells.dimension)
-        return points, (self.cells.volumes(reference)[:owned] * weights).ravel()
+        reference, cells = np.asarray(rule, dtype=float), self.cells
+        points = cells.points(reference)[: cells.owned].reshape(-1, cells.dimension)
+        return points, (cells.volumes(reference)[: cells.owned] * weights).ravel()
 
-    @cached_property
+    @property
     def reference(self) -> Weight:
         """The best weight known for the model on this domain. Collective."""
-        return reference_weight(self.model, self.case.domain.lower, self.case.domain.upper, self.domain.comm)
+        box = self.case.domain
+        return self.of_model.once(
+            "reference", lambda: reference_weight(self.model, box.lower, box.upper, self.domain.comm)
+        )
 
     def generator(self, weight: Weight, domain: mesh.Mesh | None = None) -> Generator:
         """The generator of the case's scheme and degree, on the case's mesh or on that of a part. Collective."""
@@ -135,11 +210,10 @@ class Setting:
             return monotone_generator(domain, self.model, weight)
         return weighted_generator(domain, self.model, settings.degree, weight)
 
-    def once[T](self, key: object, make: Callable[[], T]) -> T:
-        """What does not depend on the degree, made at the first call and kept for companions."""
-        if key not in self.shared:
-            self.shared[key] = make()
-        return cast(T, self.shared[key])
+    def grading(self, weight: Weight, passes: float = 0.0) -> Grading:
+        """How small cells have to be for a weight; see `grading_for`."""
+        found = grading_for(self.model, weight, self.case.discretization.degree, passes)
+        return replace(found, at_exit=self.steeper * found.at_exit, elsewhere=self.steeper * found.elsewhere)
 
 
 @dataclass(frozen=True)
@@ -165,6 +239,34 @@ class Answer:
     summary: Sequence[tuple[str, object]] = field(default_factory=tuple)
 
 
-def quantity(value: float) -> Quantity:
-    """A computed number whose error is not estimated yet."""
-    return Quantity(float(value), None, NO_ESTIMATE)
+@dataclass(frozen=True)
+class Part:
+    """What one exit, or one committor, contributes to the answer.
+
+    Attributes: as those of `Answer`, but one entry of its list of results.
+    """
+
+    results: dict[str, object]
+    generator: Generator
+    checks: Sequence[Check]
+    probes: Sequence[dict[str, Quantity]]
+    warnings: Sequence[str]
+    summary: Sequence[tuple[str, object]]
+
+
+def joined(name: str, parts: Sequence[Part]) -> Answer:
+    """The answer that consists of parts, at least one."""
+    rows = range(len(parts[0].probes))
+    return Answer(
+        name,
+        [part.results for part in parts],
+        parts[0].generator,
+        checks=[check for part in parts for check in part.checks],
+        probes=[{name: value for part in parts for name, value in part.probes[i].items()} for i in rows],
+        warnings=[warning for part in parts for warning in part.warnings],
+        summary=[line for part in parts for line in part.summary],
+    )
+
+
+def _nothing(line: str) -> None:
+    """Nobody hears it."""

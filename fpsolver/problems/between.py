@@ -19,7 +19,7 @@ from fpsolver.domain.cells import Cells
 from fpsolver.domain.region_mesh import RegionMesh, region_mesh
 from fpsolver.domain.regions import at_points
 from fpsolver.errors import BadUsage
-from fpsolver.generator.boundary import exit_nodes, grading_for
+from fpsolver.generator.boundary import exit_nodes
 from fpsolver.generator.generator import Generator
 from fpsolver.generator.weight import Weight
 from fpsolver.model import Coefficients, Model
@@ -121,11 +121,11 @@ def between(setting: Setting, wanted: Committor) -> Between:
     case = setting.case
     region = region_between(case, wanted)
     level = at_points(region.level, case.coordinates)
-    found = setting.once(
+    found = setting.of_model.once(
         ("wells", region.name), lambda: landscape(setting, lambda points: np.asarray(level(points) < 0.0))
     )
     weight = fitting_weight(setting.reference, found)
-    fitted = setting.once(("mesh", region.name), lambda: _mesh(setting, region, weight, found.top))
+    fitted = setting.of_mesh.once(("mesh", region.name), lambda: _mesh(setting, region, weight, found.top))
     generator = setting.generator(weight, fitted.mesh)
     from_source, from_target = (_distance(case, case.regions[name]) for name in (wanted.source, wanted.target))
 
@@ -159,7 +159,7 @@ def between(setting: Setting, wanted: Committor) -> Between:
 def _mesh(setting: Setting, region: Region, weight: Weight, passes: float) -> RegionMesh:
     case = setting.case
     absorbing = case.boundary.absorbing if case.boundary is not None else None
-    grading = grading_for(setting.model, weight, case.discretization.degree, passes)
+    grading = setting.grading(weight, passes)
     return region_mesh(setting.domain.comm, case.domain, region, absorbing, grading)
 
 

@@ -9,23 +9,21 @@ See `fpsolver.problems.reactive` for what becomes of them without detailed balan
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 from petsc4py import PETSc
 
 from fpsolver.case import Committor
 from fpsolver.certificate import Check
-from fpsolver.generator.generator import Generator
 from fpsolver.linalg import SolveCount
-from fpsolver.problems.base import Answer, Setting
+from fpsolver.problems.base import Answer, Part, Setting, joined
 from fpsolver.problems.between import Between, between
 from fpsolver.problems.committor_report import at_probes, described, write_fields
 from fpsolver.problems.limits import BACKWARD_ERROR, KERNEL_DEFECT
 from fpsolver.problems.reactive import Committors, Transitions, committors, settled_between
 from fpsolver.problems.settled import State
 from fpsolver.problems.shares import masses, shares
-from fpsolver.problems.whole import only_state
+from fpsolver.problems.whole import whole
 from fpsolver.quantity import Quantity
 
 ABSORBED = "absorbing walls let no stationary density stand, and rates are those of a stationary process"
@@ -66,41 +64,19 @@ def solve_committors(setting: Setting) -> Answer:
     wanted = setting.case.committors
     count = SolveCount()
     absorbing = setting.case.boundary is not None
-    state = None if absorbing else only_state(setting, count)
+    state = None if absorbing else whole(setting).state
     why = ABSORBED if absorbing else NOT_ONE
     parts = []
     for i, each in enumerate(wanted):
         setting.heartbeat()
         parts.append(_solved(setting, each, state, why, count))
         setting.progress((i + 1) / len(wanted), f"{each.source} to {each.target}")
-    checks = [check for part in parts for check in part.checks]
-    return Answer(
-        "committor",
-        [part.results for part in parts],
-        parts[0].generator,
-        checks=[*checks, Check("backward error of solves", count.backward_error, BACKWARD_ERROR)],
-        probes=[
-            {name: value for part in parts for name, value in part.probes[i].items()}
-            for i in range(len(setting.case.probes))
-        ],
-        warnings=[warning for part in parts for warning in part.warnings],
-        summary=[line for part in parts for line in part.summary],
-    )
+    answer = joined("committor", parts)
+    backward = Check("backward error of solves", count.backward_error, BACKWARD_ERROR)
+    return replace(answer, checks=[*answer.checks, backward])
 
 
-@dataclass(frozen=True)
-class _Part:
-    """What one committor contributes to the answer."""
-
-    results: dict[str, object]
-    generator: Generator
-    checks: Sequence[Check]
-    probes: Sequence[dict[str, Quantity]]
-    warnings: Sequence[str]
-    summary: Sequence[tuple[str, object]]
-
-
-def _solved(setting: Setting, wanted: Committor, state: State | None, why: str, count: SolveCount) -> _Part:
+def _solved(setting: Setting, wanted: Committor, state: State | None, why: str, count: SolveCount) -> Part:
     problem = between(setting, wanted)
     generator = problem.generator
     setting.announce(
@@ -130,7 +106,7 @@ def _solved(setting: Setting, wanted: Committor, state: State | None, why: str, 
         checks.append(Check("constants in the kernel of K", generator.kernel_defect(), KERNEL_DEFECT))
     probes = at_probes(setting, wanted, problem, forward.target)
     warnings = _out_of_range(wanted, transitions, forward.target)
-    return _Part(results, generator, checks, probes, warnings, described(wanted, results))
+    return Part(results, generator, checks, probes, warnings, described(wanted, results))
 
 
 def _transitions(problem: Between, state: State, forward: Committors, count: SolveCount) -> Transitions:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 from petsc4py import PETSc
@@ -10,10 +13,11 @@ from fpsolver.generator.choice import Comparison
 from fpsolver.generator.generator import Generator
 from fpsolver.generator.weight import Weight
 from fpsolver.linalg import Factorization
-from fpsolver.problems.base import Answer, Setting
+from fpsolver.problems.base import Answer, Setting, Watcher
 from fpsolver.problems.earlier import earlier_density
 from fpsolver.problems.initial import InitialDensity, initial_density
 from fpsolver.problems.journal import Journal
+from fpsolver.problems.watchers import WATCHERS
 from fpsolver.propagation import PROPAGATORS, Settings, State
 
 Array = npt.NDArray[np.float64]
@@ -22,8 +26,26 @@ RECONSIDER = 2.0
 """The weight is reconsidered whenever the time has grown by this factor since it was last."""
 
 
+@dataclass(frozen=True)
+class Evolved:
+    """An evolution that has reached its end.
+
+    Attributes:
+        answer: Its results.
+        watched: Who has seen it, by the name of the problem that asked.
+    """
+
+    answer: Answer
+    watched: Mapping[str, Watcher]
+
+
 def solve_evolution(setting: Setting) -> Answer:
-    """Carry the initial density of the case through its output times. Collective.
+    """The evolution of the case. Collective; see `evolution_of`."""
+    return evolution_of(setting).answer
+
+
+def evolution_of(setting: Setting) -> Evolved:
+    """Carry the initial density of the case through its output times, once. Collective.
 
     The density may start far beyond the stationary one, where a weight close to that does harm, and ends close to it,
     where such a weight is best: the weight is exchanged on the way as soon as the density allows it.
@@ -33,15 +55,20 @@ def solve_evolution(setting: Setting) -> Answer:
         SolverFailed: A solve failed.
         Stopped: The heartbeat said so.
     """
+    return setting.of_degree.once("evolution", lambda: _evolved(setting))
+
+
+def _evolved(setting: Setting) -> Evolved:
     wanted = setting.case.evolution
     assert wanted is not None
+    watched = {name: make(setting) for name, (asks, make) in WATCHERS.items() if asks(setting.case)}
     settings = Settings(wanted.tolerance, setting.heartbeat)
     initial = _initial(setting)
     comparison = Comparison(setting.reference, setting.quadrature_points, setting.domain.comm)
     generator = setting.generator(comparison.best(initial.rule.points, initial.rule.weights, initial.density))
     _announce(setting, generator)
     vector = _solved(generator, generator.quadrature.functional_of_rule(initial.rule, initial.density), settings)
-    journal = Journal(setting, generator)
+    journal = Journal(setting, generator, list(watched.values()))
     journal.note(State(0.0, vector, 0, is_output=False), frame=not initial.is_point)
 
     propagate = PROPAGATORS[wanted.method]
@@ -64,7 +91,7 @@ def solve_evolution(setting: Setting) -> Answer:
                     journal.enter(generator)
                     break
     journal.keep()
-    return journal.answer(settings)
+    return Evolved(journal.answer(settings), watched)
 
 
 def describe(weight: Weight) -> str:

@@ -28,6 +28,7 @@ from fpsolver.problems.passes import Door
 from fpsolver.problems.starts import Start
 from fpsolver.problems.wording import tuple_of
 from fpsolver.quantity import Quantity
+from fpsolver.runtime import on_root
 
 Array = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -44,11 +45,12 @@ def theory_of(setting: Setting, wanted: Exit, problem: Killed, starts: Sequence[
     comm = setting.domain.comm
     nodes = comm.gather(owned_nodes(problem.generator)[problem.fixed], root=0)
     critical = critical_of(setting)
-    entries: list[Entry] | None = None
-    if comm.rank == 0:
-        entries = _entries(setting, wanted, problem, starts, np.unique(np.concatenate(nodes), axis=0), critical)
-    shared: list[Entry] = comm.bcast(entries, root=0)
-    return shared
+
+    def entries() -> list[Entry]:
+        assert nodes is not None
+        return _entries(setting, wanted, problem, starts, np.unique(np.concatenate(nodes), axis=0), critical)
+
+    return on_root(comm, entries)
 
 
 def unless(reason: str | None, theory: Mapping[str, object]) -> dict[str, object]:
@@ -62,13 +64,10 @@ def unless(reason: str | None, theory: Mapping[str, object]) -> dict[str, object
 def critical_of(setting: Setting) -> list[CriticalPoint]:
     """The critical points of the loss in the box. Collective."""
 
-    def found() -> list[CriticalPoint]:
-        box, comm = setting.case.domain, setting.domain.comm
-        points = critical_points(setting.model, box.lower, box.upper) if comm.rank == 0 else None
-        shared: list[CriticalPoint] = comm.bcast(points, root=0)
-        return shared
-
-    return setting.once(("critical",), found)
+    box, comm = setting.case.domain, setting.domain.comm
+    return setting.of_model.once(
+        "critical points", lambda: on_root(comm, lambda: critical_points(setting.model, box.lower, box.upper))
+    )
 
 
 def listed(points: Sequence[CriticalPoint]) -> list[Entry]:

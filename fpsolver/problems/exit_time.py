@@ -8,7 +8,7 @@ K q = lambda M q,   K^T h = lambda M h                              escape rate 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +17,9 @@ from petsc4py import PETSc
 from fpsolver.case import Exit
 from fpsolver.certificate import Check
 from fpsolver.generator.eigen import largest
-from fpsolver.generator.generator import Generator
 from fpsolver.generator.pinned import Pinned
 from fpsolver.linalg import SolveCount
-from fpsolver.problems.base import Answer, Setting
+from fpsolver.problems.base import Answer, Part, Setting, joined
 from fpsolver.problems.exit_checks import DUALITY, LOWEST, NEGATIVE, duality, signs_of
 from fpsolver.problems.exit_report import at_probes, at_start, described, write_fields
 from fpsolver.problems.exit_theory import critical_of, listed, theory_of, unless
@@ -47,33 +46,10 @@ def solve_exits(setting: Setting) -> Answer:
         setting.heartbeat()
         parts.append(_solved(setting, wanted))
         setting.progress((i + 1) / len(setting.case.exits), wanted.region)
-    return Answer(
-        "exit",
-        [part.results for part in parts],
-        parts[0].generator,
-        checks=[check for part in parts for check in part.checks],
-        probes=[
-            {name: value for part in parts for name, value in part.probes[i].items()}
-            for i in range(len(setting.case.probes))
-        ],
-        warnings=[warning for part in parts for warning in part.warnings],
-        summary=[line for part in parts for line in part.summary],
-    )
+    return joined("exit", parts)
 
 
-@dataclass(frozen=True)
-class _Part:
-    """What one exit contributes to the answer."""
-
-    results: dict[str, object]
-    generator: Generator
-    checks: Sequence[Check]
-    probes: Sequence[dict[str, Quantity]]
-    warnings: Sequence[str]
-    summary: Sequence[tuple[str, object]]
-
-
-def _solved(setting: Setting, wanted: Exit) -> _Part:
+def _solved(setting: Setting, wanted: Exit) -> Part:
     problem = killed(setting, wanted)
     starts = starts_of(setting, wanted, problem)
     theory = [{}] * len(starts) if setting.is_companion else theory_of(setting, wanted, problem, starts)
@@ -115,7 +91,7 @@ def _solved(setting: Setting, wanted: Exit) -> _Part:
     if inverse is not None:
         inverse.destroy()
     probes = at_probes(setting, wanted, problem, times, fate)
-    return _Part(results, generator, checks, probes, warnings, described(wanted, results))
+    return Part(results, generator, checks, probes, warnings, described(wanted, results))
 
 
 def _started(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from fpsolver.errors import BadUsage
 from fpsolver.generator.generator import Generator
 from fpsolver.generator.monotone import sign_defect
 from fpsolver.generator.projection import Projection, project
-from fpsolver.problems.base import Answer, Setting
+from fpsolver.problems.base import Answer, Setting, Watcher
 from fpsolver.problems.limits import BACKWARD_ERROR, KERNEL_DEFECT, SIGN_DEFECT
 from fpsolver.problems.observables import Observables
 from fpsolver.propagation import Settings, State
@@ -45,10 +45,12 @@ class Journal:
     Args:
         setting: The case and the outside world.
         generator: What the first state refers to; `enter` tells of another one.
+        watchers: Shown every state.
     """
 
-    def __init__(self, setting: Setting, generator: Generator) -> None:
+    def __init__(self, setting: Setting, generator: Generator, watchers: Sequence[Watcher] = ()) -> None:
         self._setting = setting
+        self._watchers = watchers
         self._drift = self._moved = self._kernel = self._signs = 0.0
         self._lowest = np.inf
         self._steps = 0
@@ -66,20 +68,24 @@ class Journal:
         self._kernel = max(self._kernel, generator.kernel_defect())
         if generator.monotone:
             self._signs = max(self._signs, sign_defect(generator))
+        for watcher in self._watchers:
+            watcher.enter(generator)
 
     def note(self, state: State, *, frame: bool) -> None:
         """Record a state: a row of the curves, and a frame if asked for. Collective."""
-        if self._setting.is_companion:  # only the last one counts
-            self._last = state
-            return
         self._last = state
+        if self._setting.is_companion and not self._watchers:  # only the last one counts
+            return
         projection = self._measure()
+        more: dict[str, float] = {}
+        for watcher in self._watchers:
+            more |= watcher.note(state.time, state.vector, projection, is_output=state.is_output)
         self._drift = max(self._drift, abs(self._moments.mass - 1.0))
         self._lowest = min(self._lowest, projection.minimum)
         if state.is_output:
             self._moved = max(self._moved, projection.moved)
         recorder = self._setting.recorder
-        recorder.row(state.time, self._steps, self._moments, projection.minimum)
+        recorder.row(state.time, self._steps, self._moments, projection.minimum, more)
         self._steps += 1
         if frame:
             values = self._generator.function(state.vector).x.array[self._nodes]

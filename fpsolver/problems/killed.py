@@ -12,7 +12,7 @@ from fpsolver.case import Exit
 from fpsolver.domain.cells import Cells
 from fpsolver.domain.region_mesh import RegionMesh, region_mesh
 from fpsolver.domain.regions import at_points
-from fpsolver.generator.boundary import exit_nodes, grading_for
+from fpsolver.generator.boundary import exit_nodes
 from fpsolver.generator.generator import Generator
 from fpsolver.generator.weight import Weight
 from fpsolver.problems.base import Setting
@@ -60,9 +60,9 @@ def killed(setting: Setting, wanted: Exit) -> Killed:
     def inside(points: Array) -> Bools:
         return np.asarray(level(points) < 0.0)
 
-    found = setting.once(("wells", wanted.region), lambda: landscape(setting, inside))
+    found = setting.of_model.once(("wells", wanted.region), lambda: landscape(setting, inside))
     weight = fitting_weight(setting.reference, found)
-    region = setting.once(("mesh", wanted.region), lambda: _mesh(setting, wanted.region, weight, found.top))
+    region = setting.of_mesh.once(("mesh", wanted.region), lambda: _mesh(setting, wanted.region, weight, found.top))
     generator = setting.generator(weight, region.mesh)
     return Killed(
         generator,
@@ -79,5 +79,5 @@ def killed(setting: Setting, wanted: Exit) -> Killed:
 def _mesh(setting: Setting, name: str, weight: Weight, passes: float) -> RegionMesh:
     case = setting.case
     absorbing = case.boundary.absorbing if case.boundary is not None else None
-    grading = grading_for(setting.model, weight, case.discretization.degree, passes)
+    grading = setting.grading(weight, passes)
     return region_mesh(setting.domain.comm, case.domain, case.regions[name], absorbing, grading)

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-from mpi4py import MPI
 
 from fpsolver.generator.weight import Weight
 from fpsolver.generator.wells import HIGHEST, Wells, wells
 from fpsolver.problems.base import Setting
+from fpsolver.runtime import on_root
 
 Array = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -27,22 +27,15 @@ TRUSTED = {"fitted": 35.0}
 
 def landscape(setting: Setting, inside: Callable[[Array], Bools] | None = None) -> Wells:
     """The wells of the reference potential in the domain or in a part of it. Collective; rank 0 looks for them."""
-    reference, comm = setting.reference, setting.domain.comm
-    box = setting.case.domain
-    found: Wells | None = None
-    if comm.rank == 0:
-        highest = TRUSTED.get(reference.kind, HIGHEST)
-        found = wells(lambda points: reference.potential(points)[0], box.lower, box.upper, inside, highest=highest)
-    shared: Wells = _broadcast(comm, found)
-    return shared
+    reference, box = setting.reference, setting.case.domain
+    highest = TRUSTED.get(reference.kind, HIGHEST)
+
+    def found() -> Wells:
+        return wells(lambda points: reference.potential(points)[0], box.lower, box.upper, inside, highest=highest)
+
+    return on_root(setting.domain.comm, found)
 
 
 def fitting_weight(reference: Weight, found: Wells) -> Weight:
     """The weight that follows the reference potential over all barriers and not much farther."""
     return replace(reference, ceiling=max(found.top + MARGIN, LOWEST_CEILING))
-
-
-def _broadcast(comm: MPI.Comm, found: Wells | None) -> Wells:
-    shared = comm.bcast(found, root=0)
-    assert isinstance(shared, Wells)
-    return shared

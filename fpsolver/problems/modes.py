@@ -10,6 +10,7 @@ from fpsolver.generator.wells import flooded, lattice_of
 from fpsolver.problems.base import Setting
 from fpsolver.problems.exit_theory import critical_of
 from fpsolver.problems.settled import State
+from fpsolver.runtime import on_root
 
 Array = npt.NDArray[np.float64]
 
@@ -41,12 +42,12 @@ def modes_of(setting: Setting, state: State) -> list[dict[str, object]]:
     potential = state.exponent(here)
     ripple = _ripple(state)
     bottoms = np.array([place.point for place in critical_of(setting) if place.index == 0]).reshape(-1, flat.shape[1])
-    found: list[dict[str, object]] | None = None
-    if comm.rank == 0:
+
+    def found() -> list[dict[str, object]]:
         # cut before the search: noise farther up has deeper wells than modes have
         trusted = np.inf if state.exact else max(min(RESOLVED, -np.log(ripple)), SHALLOW)
-        potential = np.where(potential <= np.nanmin(potential) + trusted, potential, np.nan)
-        modes, heights, depths = _minima(points, potential)
+        known = np.where(potential <= np.nanmin(potential) + trusted, potential, np.nan)
+        modes, heights, depths = _minima(points, known)
         real = -np.exp(-heights) * np.expm1(-depths) >= (0.0 if state.exact else ripple)
         real[0] = True
         modes, heights = modes[real], heights[real]
@@ -54,9 +55,9 @@ def modes_of(setting: Setting, state: State) -> list[dict[str, object]]:
         noise = np.trace(setting.model(flat).diffusion, axis1=1, axis2=2).mean() / points.shape[-1]
         minima = _minima(points, loss / noise)[0] if np.ptp(loss) > 0.0 and noise > 0.0 else flat[:0]
         minima = _exactly(minima, bottoms, points)
-        found = [_described(mode, height, minima) for mode, height in zip(modes, heights, strict=True)]
-    shared: list[dict[str, object]] = comm.bcast(found, root=0)
-    return shared
+        return [_described(mode, height, minima) for mode, height in zip(modes, heights, strict=True)]
+
+    return on_root(comm, found)
 
 
 def _described(mode: Array, height: float, minima: Array) -> dict[str, object]:

@@ -10,27 +10,23 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from mpi4py import MPI
 from petsc4py import PETSc
 
 from fpsolver.certificate import Check
 from fpsolver.domain.locate import point_rules
 from fpsolver.errors import BadUsage
 from fpsolver.generator.generator import Generator
-from fpsolver.generator.pinned import Pinned
 from fpsolver.generator.projection import negative_mass
-from fpsolver.linalg import SolveCount
+from fpsolver.linalg import backward_error
 from fpsolver.problems.base import Answer, Setting
-from fpsolver.problems.classes import DENSITY, classes
 from fpsolver.problems.current import current_size
-from fpsolver.problems.landscape import fitting_weight, landscape
 from fpsolver.problems.limits import BACKWARD_ERROR, KERNEL_DEFECT, NEGATIVE_MASS
 from fpsolver.problems.modes import modes_of
 from fpsolver.problems.observables import Observables
-from fpsolver.problems.settled import State, gibbs_state, solved_state, write_fields
+from fpsolver.problems.settled import State, write_fields
 from fpsolver.problems.several import solve_several
 from fpsolver.problems.spectrum import Metastable, Mode, metastable, spectrum
-from fpsolver.problems.whole import whole_domain
+from fpsolver.problems.whole import whole
 from fpsolver.quantity import Quantity
 
 Array = npt.NDArray[np.float64]
@@ -47,25 +43,20 @@ def solve_stationary(setting: Setting) -> Answer:
     """
     case = setting.case
     assert case.stationary is not None
-    found = setting.once(("wells", None), lambda: landscape(setting))
-    weight = fitting_weight(setting.reference, found)
-    generator = setting.generator(weight, whole_domain(setting, weight))
-    kinds = classes(generator, case.coordinates)
-    if len(kinds) != 1 or kinds[0].kind != DENSITY:
-        return solve_several(setting, generator, found.points, kinds)
-    count = SolveCount()
-    nobody = np.zeros(generator.space.dofmap.index_map.size_local, dtype=bool)
-    inverse = Pinned(generator, nobody, found.points, "stationary", count)
+    domain = whole(setting)
+    generator, found = domain.generator, domain.wells
+    if not domain.settles:
+        return solve_several(setting, generator, found.points, domain.kinds)
     setting.announce(
         f"stationary: {generator.unknowns} unknowns of degree {generator.degree}, weight {generator.weight.kind}, "
         f"wells: {len(found.points)}"
     )
     setting.heartbeat()
-    solved = inverse.stationary()
-    solved.scale(1.0 / generator.total.dot(solved))
+    inverse, solved = domain.inverse, domain.solved
     modes = spectrum(inverse, solved, case.stationary.eigenvalues - 1, setting.heartbeat)
     exchange = metastable(inverse, solved, modes)
-    state = gibbs_state(generator) or solved_state(generator, solved)
+    state = domain.state
+    assert state is not None
     moments = Observables(state.generator, case.coordinates, case.regions)(state.vector)
     results: dict[str, object] = {
         "states": 1,
@@ -91,7 +82,7 @@ def solve_stationary(setting: Setting) -> Answer:
             Check("stationary state: negative mass", negative, NEGATIVE_MASS),
             Check("stationary state: K^T h", _defect(generator, solved), BACKWARD_ERROR),
             Check("constants in the kernel of K", generator.kernel_defect(), KERNEL_DEFECT),
-            Check("backward error of solves", count.backward_error, BACKWARD_ERROR),
+            Check("backward error of solves", domain.count.backward_error, BACKWARD_ERROR),
         ]
         if state.exact:
             checks.append(Check("stationary state against exp(-Psi)/Z", _distance(generator, solved), STATIONARITY))
@@ -102,7 +93,6 @@ def solve_stationary(setting: Setting) -> Answer:
             "mass lies in oscillations between the nodes. Fields and figures show averages over the cells around each "
             "vertex; masses, means and rates are those of the solution, and their errors say how far to trust them"
         )
-    inverse.destroy()
     probes = _probes(setting, state)
     return Answer("stationary", results, generator, checks, probes, warnings, _summary(results))
 
@@ -125,19 +115,9 @@ def _exchange(points: Array, exchange: Metastable) -> dict[str, object]:
 
 def _defect(generator: Generator, vector: PETSc.Vec) -> float:
     """max |K^T h| / (|K^T| |h|) over the rows."""
-    image = vector.duplicate()
-    generator.stiffness.multTranspose(vector, image)
-    magnitude = generator.stiffness.copy()
-    start, columns, values = magnitude.getValuesCSR()
-    magnitude.setValuesCSR(start, columns, np.abs(values))
-    magnitude.assemble()
-    size, bound = vector.copy(), vector.duplicate()
-    size.abs()
-    magnitude.multTranspose(size, bound)
-    magnitude.destroy()
-    below = bound.array_r
-    local = np.abs(image.array_r) / np.where(below > 0.0, below, 1.0)
-    return float(generator.comm.allreduce(local.max(initial=0.0), MPI.MAX))
+    nothing = vector.duplicate()
+    nothing.set(0.0)
+    return backward_error(generator.stiffness, vector, nothing, transposed=True)
 
 
 def _distance(generator: Generator, solved: PETSc.Vec) -> float:

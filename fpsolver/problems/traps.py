@@ -104,7 +104,7 @@ def trapped(setting: Setting, wanted: Exit, problem: Killed) -> Trapped:
         line = LineHolds(generator, fixed, names[0])
         holds, everywhere = line.holds, line.everywhere
     else:
-        every = setting.once(
+        every = setting.of_model.once(
             ("traps", wanted.region),
             lambda: traps(generator.model, problem.lower, problem.upper, problem.inside),
         )

@@ -245,7 +245,7 @@ def _pack(error: Exception) -> _Packed:
     packed: _Packed = (type(error), error.__reduce__()[1], vars(error))  # type: ignore[assignment]
     try:
         pickle.loads(pickle.dumps(packed))  # what we have just made ourselves; nothing is read from outside
-    except Exception:
+    except Exception:  # whatever pickle cannot rebuild travels as text
         return SolverFailed, (_in_one_line(error),), {}
     return packed
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,6 +40,8 @@ class Memory:
     Attributes:
         frames: Densities in time.
         curves: (time, moments) in time.
+        more: Further columns of the curves by name, such as entropies, in time.
+        tables: By file name their columns and rows (n, columns).
         static: Fields that do not depend on time, at this rank's points of ``lattice``: (n,) or, of vectors, (n, d).
         lattice: Where they are, None where there are none.
         final: What the evolution ended with, this rank's part.
@@ -47,6 +49,8 @@ class Memory:
 
     frames: list[Frame] = field(default_factory=list)
     curves: list[tuple[float, Moments]] = field(default_factory=list)
+    more: list[Mapping[str, float]] = field(default_factory=list)
+    tables: dict[str, tuple[Sequence[str], Array]] = field(default_factory=dict)
     final: FinalState | None = None
     static: dict[str, Array] = field(default_factory=dict)
     lattice: Lattice | None = None
@@ -60,9 +64,14 @@ class Memory:
         self.static |= fields
         self.lattice = lattice
 
-    def row(self, time: float, step: int, moments: Moments, min_density: float) -> None:
+    def row(self, time: float, step: int, moments: Moments, min_density: float, more: Mapping[str, float]) -> None:
         """Keep a row of the curves."""
         self.curves.append((time, moments))
+        self.more.append(more)
+
+    def table(self, name: str, columns: Sequence[str], rows: Array) -> None:
+        """Keep a table."""
+        self.tables[name] = columns, rows
 
     def state(self, state: FinalState) -> None:
         """Keep the last state."""

@@ -18,15 +18,13 @@ from fpsolver.case import Case
 from fpsolver.certificate import certificate
 from fpsolver.domain.box import box_mesh
 from fpsolver.errors import BadUsage, ExitCode, FpsolverError, Stopped
-from fpsolver.generator.weight import Weight
 from fpsolver.model import build
 from fpsolver.problems import PROBLEMS, Answer, Problem, Setting
-from fpsolver.problems.base import Silent
+from fpsolver.problems.base import Silent, Store
 from fpsolver.quantity import Quantity
 from fpsolver.runtime import Console, StopFlag, Timing
 from fpsolver.study.api import earlier_run
 from fpsolver.study.convergence import Line, Table
-from fpsolver.study.errors import MESHLESS
 from fpsolver.study.orders import trend
 from fpsolver.study.place import Place
 from fpsolver.study.sizes import sized
@@ -177,25 +175,21 @@ def _solved(
 
     levels: list[Level] = []
     model = build(cases[0])
-    shared: dict[object, object] = {}
-    reference: Weight | None = None
+    of_model, of_mesh = Store(), Store()
     for number, case in reversed(list(enumerate(cases, start=1))):
         box = case.domain
         domain = box_mesh(comm, box.lower, box.upper, box.cells, box.diagonal)
         if levels and box.cells != levels[-1].case.domain.cells:
-            shared = {key: value for key, value in shared.items() if isinstance(key, tuple) and key[0] in MESHLESS}
+            of_mesh = Store()
+        setting = Setting(case, domain, model, Silent(), _unseen, heartbeat, _silence, earlier_run)
+        setting = replace(setting, of_model=of_model, of_mesh=of_mesh)
         answers = []
         for name, problem in PROBLEMS.items():
             if not problem.wanted(case):
                 continue
             heartbeat()
             with timing.stage(name), console.progress(f"level {number} of {len(cases)}, {name}") as progress:
-                setting = Setting(
-                    case, domain, model, Silent(), progress, heartbeat, _silence, earlier_run, shared=shared
-                )
-                reference = reference or setting.reference
-                setting.__dict__["reference"] = reference  # the weight depends on neither degree nor mesh
-                answers.append(_answer(problem, setting, number))
+                answers.append(_answer(problem, replace(setting, progress=progress), number))
         levels.append(Level(case, _unknowns(case), answers))
         cells = " x ".join(map(str, box.cells))
         console.say(
@@ -213,6 +207,10 @@ def _answer(problem: Problem, setting: Setting, number: int) -> Answer:
     except FpsolverError as failure:
         cells = list(setting.case.domain.cells)
         raise type(failure)(f"level {number}, domain.cells = {cells}: {failure}") from None
+
+
+def _unseen(share: float, text: str) -> None:
+    """Progress between two problems, of which there is none."""
 
 
 def _silence(text: str) -> None:

@@ -12,15 +12,11 @@ from dataclasses import dataclass, replace
 
 from fpsolver.case import Box, Case
 from fpsolver.domain.box import box_mesh
-from fpsolver.domain.grading import Grading
-from fpsolver.domain.region_mesh import RegionMesh, graded_box_mesh, region_mesh
+from fpsolver.domain.region_mesh import RegionMesh
 from fpsolver.errors import BadUsage, SolverFailed
-from fpsolver.generator.boundary import grading_for
-from fpsolver.generator.wells import Wells
 from fpsolver.problems import Answer, Problem, Setting
 from fpsolver.problems.base import NO_ESTIMATE
 from fpsolver.problems.between import region_between
-from fpsolver.problems.landscape import fitting_weight
 from fpsolver.quantity import Quantity
 from fpsolver.study.estimate import error
 from fpsolver.study.sizes import sized
@@ -52,9 +48,6 @@ LONG = ("evolution",)
 
 BALANCED = ("potential", "integrated")
 """Weights that absorb the whole drift, up to where they are bent."""
-
-MESHLESS = ("wells", "traps")
-"""What problems share between companions, by the first word of its key, and that depends on no mesh."""
 
 
 class Beats:
@@ -182,8 +175,9 @@ def _solved(
 ) -> _Companion:
     heartbeat = setting.heartbeat.limited(limit) if isinstance(setting.heartbeat, Beats) else setting.heartbeat
     try:
-        twin = replace(make(), heartbeat=heartbeat, progress=progress)
-        twin.__dict__["reference"] = setting.reference  # the weight depends on neither degree nor mesh
+        # one for all problems of the run, so that they share what it has solved
+        companion = setting.of_degree.once(("companion", name), make)
+        twin = replace(companion, heartbeat=heartbeat, progress=progress)
         answer = problem.solve(twin)
     except (SolverFailed, BadUsage) as failure:  # on all ranks
         return _Companion(name, {}, {}, f"the companion {name}: {str(failure).splitlines()[0]}")
@@ -191,32 +185,11 @@ def _solved(
 
 
 def _coarser(setting: Setting) -> Setting:
-    """The same questions on cells twice as large."""
+    """The same questions on cells twice as large, of meshes that are graded less."""
     case = coarse(setting.case)
     box = case.domain
     domain = box_mesh(setting.domain.comm, box.lower, box.upper, box.cells, box.diagonal)
-    kept: dict[object, object] = {
-        key: value for key, value in setting.shared.items() if isinstance(key, tuple) and key[0] in MESHLESS
-    }
-    comm, absorbing = domain.comm, case.boundary.absorbing if case.boundary is not None else None
-    regions = [case.regions[name] for name in sorted({wanted.region for wanted in case.exits})]
-    regions += [region_between(case, wanted) for wanted in case.committors]
-    for region in regions:
-        if ("mesh", region.name) in setting.shared:
-            steeper = _steeper(setting, case, region.name)
-            kept["mesh", region.name] = region_mesh(comm, box, region, absorbing, steeper)
-    if "graded" in setting.shared:
-        kept["graded"] = graded_box_mesh(comm, box, _steeper(setting, case, None))
-    return replace(setting.companion(case.discretization.degree), case=case, domain=domain, shared=kept)
-
-
-def _steeper(setting: Setting, case: Case, region: str | None) -> Grading:
-    """Cells that may be steeper: meshes are graded where they have to be, so the box alone does not tell."""
-    found = setting.shared["wells", region]
-    assert isinstance(found, Wells)
-    weight = fitting_weight(setting.reference, found)
-    fine = grading_for(setting.model, weight, case.discretization.degree, found.top)
-    return replace(fine, at_exit=STEEPER * fine.at_exit, elsewhere=STEEPER * fine.elsewhere)
+    return setting.coarser(case, domain, STEEPER)
 
 
 def _is_straight(setting: Setting, place: Place) -> bool:
@@ -226,7 +199,7 @@ def _is_straight(setting: Setting, place: Place) -> bool:
     assert isinstance(place[1], int)
     case = setting.case
     name = case.exits[place[1]].region if place[0] == "exit" else region_between(case, case.committors[place[1]]).name
-    mesh = setting.shared.get(("mesh", name))
+    mesh = setting.of_mesh.get(("mesh", name))
     return isinstance(mesh, RegionMesh) and mesh.curved == 0
 
 

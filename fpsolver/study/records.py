@@ -52,7 +52,6 @@ class Records:
         self._format = FORMATS[case.output.format]
         self._frames: FrameWriter | None = None
         self._curves: CurveWriter | None = None
-        self._columns = evolution_columns(case.coordinates, list(case.regions))
         self._time: float | None = None
         self._lattice: Lattice | None = None
         self._fields: dict[str, Array] = {}
@@ -91,8 +90,19 @@ class Records:
         self._format.fields(self._comm, self._fields_path("fields"), self._lattice, merged)
         self._fields = merged
 
-    def row(self, time: float, step: int, moments: Moments, min_density: float) -> None:
-        """Append a row of ``curves.csv``."""
+    def table(self, name: str, columns: Sequence[str], rows: Array) -> None:
+        """Write a whole table, the same on all ranks."""
+
+        def write() -> None:
+            writer = CurveWriter(self._claim(name, ()), columns)
+            for row in rows:
+                writer.write(row)
+            writer.close()
+
+        on_root(self._comm, write, self._folder / name)
+
+    def row(self, time: float, step: int, moments: Moments, min_density: float, more: Mapping[str, float]) -> None:
+        """Append a row of ``curves.csv``; the first one says which further columns there are."""
         coordinates = self._case.coordinates
         row: dict[str, float] = {"time": time, "step": step, "mass": moments.mass, "min_density": min_density}
         for i, name in enumerate(coordinates):
@@ -101,9 +111,12 @@ class Records:
                 row[covariance_column(name, coordinates[j])] = float(moments.covariance[i, j])
         row |= {region_column(name): mass for name, mass in moments.regions.items()}
 
+        row |= more
+
         def write() -> None:
             if self._curves is None:
-                self._curves = CurveWriter(self._claim("curves.csv", ()), self._columns)
+                columns = evolution_columns(coordinates, list(self._case.regions), list(more))
+                self._curves = CurveWriter(self._claim("curves.csv", ()), columns)
             self._curves.write(row)
 
         on_root(self._comm, write, self._folder / "curves.csv")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -78,6 +79,7 @@ def _solve(case: Case, place: Place, comm: MPI.Intracomm, stop: StopFlag) -> Exi
             raise Stopped(_how_far(stop, records, place.folder))
 
     heartbeat = Beats(stop_if_asked)
+    setting = Setting(case, domain, model, records, _unseen, heartbeat, console.say, earlier_run)
 
     answers: list[Answer] = []
 
@@ -92,8 +94,7 @@ def _solve(case: Case, place: Place, comm: MPI.Intracomm, stop: StopFlag) -> Exi
                 heartbeat()
                 began = heartbeat.count
                 with timing.stage(name), console.progress(name) as progress:
-                    setting = Setting(case, domain, model, records, progress, heartbeat, console.say, earlier_run)
-                    answers.append(without_errors(problem.solve(setting), INTERRUPTED))
+                    answers.append(without_errors(problem.solve(replace(setting, progress=progress)), INTERRUPTED))
                 if case.run.errors:
                     with timing.stage("errors"), console.progress(f"errors of {name}") as progress:
                         answers[-1] = with_errors(problem, setting, answers[-1], heartbeat.count - began, progress)
@@ -125,6 +126,10 @@ def _solve(case: Case, place: Place, comm: MPI.Intracomm, stop: StopFlag) -> Exi
     report(console, answers, verdict, place.folder, timing.total)
     place.finish()
     return ExitCode.DONE if verdict["passed"] else ExitCode.CERTIFICATE_FAILED
+
+
+def _unseen(share: float, text: str) -> None:
+    """Progress between two problems, of which there is none."""
 
 
 def _how_far(stop: StopFlag, records: Records, folder: Path) -> str:

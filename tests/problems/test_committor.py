@@ -14,7 +14,7 @@ from fpsolver.problems.base import Setting
 from fpsolver.problems.between import between
 from fpsolver.problems.committor import _transitions
 from fpsolver.problems.reactive import Transitions, committors
-from fpsolver.problems.whole import only_state
+from fpsolver.problems.whole import whole
 from tests.equations import Array, gathered
 from tests.problems.answers import Solved, solved
 from tests.problems.settings import setting
@@ -170,7 +170,7 @@ def transitions(folder: Path, text: str) -> tuple[Setting, Transitions]:
     """The committors of a case, forward and backward."""
     given = setting(folder, text)
     count = SolveCount()
-    state, problem = only_state(given, count), between(given, given.case.committors[0])
+    state, problem = whole(given).state, between(given, given.case.committors[0])
     assert state is not None
     forward = committors(problem.generator, problem.forward, problem.pins, count)
     return given, _transitions(problem, state, forward, count)
