@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fpsolver.errors import BadUsage, ExitCode, FpsolverError
-from fpsolver.runtime import StopFlag, is_root, start_mpi, tell
+from fpsolver.runtime import OutputRefused, StopFlag, is_root, say, silenced, speak_plainly, start_mpi, tell
 
 if TYPE_CHECKING:
     from fpsolver.case import Case
@@ -28,6 +28,7 @@ class Verb:
 def main(words: Sequence[str] | None = None) -> int:
     """Run a verb; returns the exit code, the same on all ranks."""
     given = list(sys.argv[1:] if words is None else words)
+    speak_plainly()
     split = given.index("--") if "--" in given else len(given)
     args = _parser().parse_args(given[:split])
     args.petsc = given[split + 1 :]
@@ -38,6 +39,8 @@ def main(words: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr, flush=True)
         return 130
+    except OutputRefused as refused:
+        return silenced(refused)
 
 
 def _run(args: argparse.Namespace) -> ExitCode:
@@ -90,9 +93,8 @@ def _validate(args: argparse.Namespace) -> ExitCode:
 
     for case in load_all(args.cases, args.set):
         if is_root():
-            print(f"{case.path}: ok, {summary(case)}")
-            for advice in advise(case):
-                print(f"  {advice}")
+            lines = [f"{case.path}: ok, {summary(case)}", *(f"  {advice}" for advice in advise(case))]
+            say("\n".join(lines))
     return ExitCode.DONE
 
 
@@ -111,7 +113,7 @@ def _plot(args: argparse.Namespace) -> ExitCode:
 
     if is_root():
         for path in draw(Path(args.folder), args.what or None, args.format or ("png",)):
-            print(path)
+            say(str(path))
     return ExitCode.DONE
 
 
@@ -120,6 +122,9 @@ def _folders(cases: Sequence[Path], output: str | None) -> list[Path]:
     if output is not None and len(cases) == 1:
         return [Path(output)]
     base = Path("results") if output is None else Path(output)
+    for case in cases:
+        if not case.name.removesuffix(".toml").strip("."):
+            raise BadUsage(f"{case}: no results folder can have this name; rename the file, or write -o DIR")
     folders = [base / case.name.removesuffix(".toml") for case in cases]
     if len(set(folders)) < len(folders):
         raise BadUsage("two cases have the same file name and would share a folder; run them one by one with -o DIR")

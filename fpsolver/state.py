@@ -22,6 +22,8 @@ class FinalState:
         kind: Of the weight: where its potential comes from.
         floor: Of the weight.
         ceiling: Of the weight.
+        ratio: Of the weight: by what the noise of the case was multiplied for it.
+        spline: Coefficients of a weight that was refined in that run, else None.
     """
 
     time: float
@@ -31,3 +33,5 @@ class FinalState:
     kind: str
     floor: float
     ceiling: float
+    ratio: float = 1.0
+    spline: Array | None = None

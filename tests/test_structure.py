@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__init__": {"study", "case", "runtime"},
     "__main__": {"cli"},
 }
-WITHOUT_FENICS = ("case", "runtime", "cli", "model", *LEAVES)
+WITHOUT_FENICS = ("case", "runtime", "cli", "model", *sorted(LEAVES))
 HEAVY = ("dolfinx", "petsc4py", "slepc4py", "mpi4py", "basix", "ufl", "dolfinx_solver")
 LONGEST = 300
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 UNAVAILABLE: dict[str, str] = {  # "section", "section.key" (unless at its default) or "section.key=value": remedy
-    "domain.shape=ball": 'write shape = "box"',
-    "domain.shape=mesh": 'write shape = "box"',
     "loss.table": "write loss.expression, or loss.per_sample with [data]",
     "loss.python": "write loss.expression, or loss.per_sample with [data]",
     "noise.covariance=table": 'write "samples" or a matrix of expressions',
@@ -15,4 +13,7 @@ UNAVAILABLE: dict[str, str] = {  # "section", "section.key" (unless at its defau
 NOT_TOGETHER: dict[tuple[str, str], str] = {  # sections that are available, but not in one case
     ("boundary", "evolution"): "an absorbing boundary ends exit times only; remove one of the two sections",
     ("boundary", "stationary"): "an absorbing boundary ends exit times only; remove one of the two sections",
+    ("schedule", "entropy"): "with noise that changes there is no stationary density to compare with; remove one",
+    ("schedule", "splitting"): "shares are those of the noise in [noise]; remove one of the two sections",
+    ("schedule", "momentum"): "remove one of the two sections",
 }

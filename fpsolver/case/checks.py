@@ -13,13 +13,13 @@ from fpsolver.case.expressions import Expression, Program
 from fpsolver.case.fields import MAX_EVALUATIONS, affordable, at_points, matrix_field, value
 from fpsolver.case.ledger import Ledger
 from fpsolver.case.positions import Path
-from fpsolver.case.sampling import DENSE, boundary_points, lattice_points, lowest, random_points
+from fpsolver.case.sampling import boundary_points, dense, lattice_points, lowest, random_points
 from fpsolver.case.sections import (
     Ball,
     Boundary,
-    Box,
     Committor,
     Data,
+    Domain,
     Exit,
     Initial,
     Loss,
@@ -31,15 +31,17 @@ from fpsolver.case.sections import (
 
 Array = NDArray[np.float64]
 ROUND_OFF = 1e-12  # relative, for symmetry and signs of D
+LARGEST = 1e100  # of coefficients and their derivatives
 BLOCK = 30_000  # points times rows of data evaluated at once
 FINITE = "write a formula that is finite in the whole domain, or change the domain"
+LARGE = "write it in other units: its square is no number"
 
 
 @dataclass(frozen=True)
 class Draft:
     """The parts of a case that were read without mistakes; the others are None or absent."""
 
-    domain: Box | Ball
+    domain: Domain
     loss: Loss | None
     data: Data | None
     drift: tuple[Expression, ...] | None
@@ -82,7 +84,7 @@ class _Sampled:
         if draft.loss is not None:
             self.loss(draft.loss)
         for index, extra in enumerate(draft.drift or ()):
-            self.finite(("drift", "extra", index), extra)
+            self.finite(("drift", "extra", index), extra, most=LARGEST)
         if draft.noise is not None:
             self.noise(draft.noise)
         empty = {name for name, region in draft.regions.items() if not self.region(region)}
@@ -101,29 +103,29 @@ class _Sampled:
 
     # -- values ------------------------------------------------------------------------------------------------
 
-    def finite(self, path: Path, expression: Expression, smooth: bool = False) -> bool:
-        """Notes where an expression, or with ``smooth`` its gradient, is not finite.
+    def finite(self, path: Path, expression: Expression, smooth: bool = False, most: float = 1e150) -> bool:
+        """Notes where an expression, or with ``smooth`` its gradient, is not finite, or larger than ``most``.
 
         Derivatives are tried at random points only: a cone such as sqrt(x**2) has none at its tip, and needs none.
         """
+        most = LARGEST if smooth else most
         found = value(expression, self.names, self.points)
-        if not self._finite(path, "the value", found, self.points):
+        if not self._finite(path, "the value", found, self.points, most):
             return False
         if smooth:
             slopes = at_points([expression.derivative(name) for name in self.names], self.names, self.random)
             for name, slope in zip(self.names, slopes, strict=True):
-                if not self._finite(path, f"the derivative with respect to {name}", slope, self.random):
+                if not self._finite(path, f"the derivative with respect to {name}", slope, self.random, most):
                     return False
         return True
 
-    def _finite(self, path: Path, what: str, found: Array, points: Array) -> bool:
-        bad = np.flatnonzero(~np.isfinite(found))
-        if not len(bad):
-            return True
-        worst = bad[0]
-        place = named(self.names, points[worst])
-        self.ledger.add(path, f"{what} is {found[worst]:g} at {place}", FINITE)
-        return False
+    def _finite(self, path: Path, what: str, found: Array, points: Array, most: float = math.inf) -> bool:
+        for bad, advice in ((~np.isfinite(found), FINITE), (np.abs(found) > most, LARGE)):
+            if bad.any():
+                worst = int(bad.argmax())
+                self.ledger.add(path, f"{what} is {found[worst]:g} at {named(self.names, points[worst])}", advice)
+                return False
+        return True
 
     def loss(self, loss: Loss) -> None:
         if loss.kind == "expression":
@@ -240,7 +242,8 @@ class _Sampled:
         if self.domain.contains(point):
             return True
         if isinstance(self.domain, Ball):
-            advice = f"write a point within {self.domain.radius:g} of the centre"
+            hole = f", and not within {self.domain.hole:g}" if self.domain.hole else ""
+            advice = f"write a point within {self.domain.radius:g} of the centre{hole}"
         else:
             corners = zip(self.names, self.domain.lower, self.domain.upper, strict=True)
             advice = "write a point with " + ", ".join(f"{low:g} <= {name} <= {high:g}" for name, low, high in corners)
@@ -270,7 +273,7 @@ class _Sampled:
             self.density((*path, "expression"), initial.expression)
 
     def density(self, path: Path, expression: Expression) -> None:
-        if not self.finite(path, expression):
+        if not self.finite(path, expression, most=LARGEST):
             return
         found = value(expression, self.names, self.points)
         largest = float(found.max())
@@ -282,9 +285,7 @@ class _Sampled:
         if least < -ROUND_OFF * max(largest, 0.0):
             wrong = f"the density is negative, {least:.4g} at {named(self.names, where)}"
             self.ledger.add(path, wrong, "write a density >= 0, for example max(..., 0)")
-        elif not largest > 0 and not (density(lattice_points(self.domain, DENSE[self.domain.dimension])) > 0).any():
+        elif not largest > 0 and not (density(lattice_points(self.domain, dense(self.domain, expression))) > 0).any():
             self.ledger.add(
                 path, "the density has no mass: it is 0 everywhere", "write a density that is > 0 somewhere"
             )
-        elif not math.isfinite(float(found.sum())):
-            self.ledger.add(path, "the density is too large to be summed", "write it with a smaller factor")

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import csv
 import math
+from array import array
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
+from typing import IO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fpsolver.case.ledger import Ledger
 from fpsolver.case.sections import Data
 from fpsolver.case.suggest import instead
-from fpsolver.case.wording import shown
+from fpsolver.case.wording import printable, shown
 
 MAX_BYTES = 200_000_000
 MAX_REPORTS = 5  # bad values named per column
+
+Array = NDArray[np.float64]
 
 
 def read_data(file: Path, columns: Mapping[str, str], standardize: bool, ledger: Ledger) -> Data | None:
@@ -36,74 +42,110 @@ def read_data(file: Path, columns: Mapping[str, str], standardize: bool, ledger:
             ledger.add(here, f"{file.name} is larger than {MAX_BYTES} bytes", "write a smaller file")
             return None
         with open(file, newline="", encoding="utf-8-sig") as stream:
-            reader = csv.reader(stream, strict=True)
-            rows = [(reader.line_num, row) for row in reader if row]
+            found = _read(stream, file.name, columns, ledger)
     except UnicodeDecodeError:
         ledger.add(here, f"{file.name} is not UTF-8", "save it as UTF-8")
         return None
     except (OSError, csv.Error) as error:
         ledger.add(here, f"{file.name} cannot be read ({error})", "write a CSV file with a header line")
         return None
-    if len(rows) < 2:
-        ledger.add(here, f"{file.name} has no rows below its header", "write a CSV file with a header line and rows")
-        return None
-    header = [name.strip() for name in rows[0][1]]
-    wanted = {name: _index(name, column, header, file, ledger) for name, column in columns.items()}
-    values: dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]] = {}
-    for name, index in wanted.items():
-        if index is None:
-            continue
-        numbers = _numbers(name, index, rows[1:], header, file, ledger)
-        if numbers is not None and standardize:
-            numbers = _standardized(name, columns[name], numbers, ledger)
-        if numbers is not None:
-            numbers.setflags(write=False)
-            values[name] = numbers
+    values: dict[str, Array] = {}
+    for name, numbers in found.items():
+        scaled = _standardized(name, columns[name], numbers, ledger) if standardize else numbers
+        if scaled is not None:
+            scaled.setflags(write=False)
+            values[name] = scaled
     return Data(file, values, standardize) if len(values) == len(columns) else None
 
 
-def _index(name: str, column: str, header: list[str], file: Path, ledger: Ledger) -> int | None:
+def _read(stream: IO[str], file: str, columns: Mapping[str, str], ledger: Ledger) -> dict[str, Array]:
+    """The columns that are numbers throughout, row by row: a text takes ten times the memory of a number."""
+    reader = csv.reader(stream, strict=True)
+    rows = ((reader.line_num, row) for row in reader if row)
+    header = [name.strip() for name in next(rows, (0, []))[1]]
+    first = next(rows, None)
+    if first is None:
+        advice = "write a CSV file with a header line and rows"
+        ledger.add(("data", "file"), f"{file} has no rows below its header", advice)
+        return {}
+    wanted = {name: _index(name, column, header, file, ledger) for name, column in columns.items()}
+    taken = [_Column(name, index, header, file) for name, index in wanted.items() if index is not None]
+    long = 0
+    for line, row in chain([first], rows):
+        if len(row) > len(header):
+            long += 1
+            if long <= MAX_REPORTS:
+                wrong = f"{file}:{line}: {len(row)} values, but the header has {len(header)} names"
+                ledger.add(("data", "file"), wrong, "write as many values as names, with decimal points, not commas")
+            continue
+        for column in taken:
+            column.take(line, row, ledger)
+    if long > MAX_REPORTS:
+        ledger.add(("data", "file"), f"{file}: {long} lines in all are too long", "write commas between values only")
+    return {column.name: np.array(column.numbers) for column in taken if column.sound(ledger) and not long}
+
+
+def _index(name: str, column: str, header: list[str], file: str, ledger: Ledger) -> int | None:
     path = ("data", "columns", name)
     count = header.count(column)
     if count == 1:
         return header.index(column)
     if count:
-        ledger.add(path, f'{file.name} has {count} columns named "{column}"', "write a header with distinct names")
+        ledger.add(path, f'{file} has {count} columns named "{column}"', "write a header with distinct names")
+    elif len(header) == 1 and any(sign in header[0] for sign in ";\t"):
+        ledger.add(path, f'{file} has no column "{column}"', "write commas between the values, not ; or tabs")
     else:
-        ledger.add(path, f'{file.name} has no column "{column}"', instead(column, header))
+        ledger.add(path, f'{file} has no column "{printable(column, 60)}"', instead(column, header))
     return None
 
 
-def _numbers(
-    name: str, index: int, rows: list[tuple[int, list[str]]], header: list[str], file: Path, ledger: Ledger
-) -> np.ndarray[tuple[int], np.dtype[np.float64]] | None:
-    path = ("data", "columns", name)
-    numbers = np.empty(len(rows))
-    bad = 0
-    for place, (line, row) in enumerate(rows):
-        text = row[index].strip() if index < len(row) else ""
-        try:
-            numbers[place] = float(text)
-        except ValueError:
-            numbers[place] = math.nan
-        if not math.isfinite(numbers[place]):
-            bad += 1
+class _Column:
+    """The numbers of one column."""
+
+    def __init__(self, name: str, index: int, header: list[str], file: str) -> None:
+        self.name = name
+        self.numbers = array("d")
+        self._index = index
+        self._heading = printable(header[index], 60)
+        self._file = file
+        self._bad = 0
+
+    def take(self, line: int, row: list[str], ledger: Ledger) -> None:
+        """The number in a row; a gap or a word is noted."""
+        text = row[self._index].strip() if self._index < len(row) else ""
+        number = _number(text)
+        self.numbers.append(number)
+        if math.isfinite(number):
+            return
+        self._bad += 1
+        if self._bad <= MAX_REPORTS:
             what = f"{shown(text)} is not a finite number" if text else "a value is missing"
-            if bad <= MAX_REPORTS:
-                ledger.add(
-                    path, f"{file.name}:{line}: {header[index]}: {what}", "write a number there, or remove the row"
-                )
-    if bad > MAX_REPORTS:
-        ledger.add(path, f"{file.name}: {header[index]}: {bad} values in all are no numbers", "choose another column")
-    return None if bad else numbers
+            wrong = f"{self._file}:{line}: {self._heading}: {what}"
+            ledger.add(("data", "columns", self.name), wrong, "write a number there, or remove the row")
+
+    def sound(self, ledger: Ledger) -> bool:
+        """Whether all are numbers."""
+        if self._bad > MAX_REPORTS:
+            wrong = f"{self._file}: {self._heading}: {self._bad} values in all are no numbers"
+            ledger.add(("data", "columns", self.name), wrong, "choose another column")
+        return not self._bad
 
 
-def _standardized(
-    name: str, column: str, numbers: np.ndarray[tuple[int], np.dtype[np.float64]], ledger: Ledger
-) -> np.ndarray[tuple[int], np.dtype[np.float64]] | None:
+def _number(text: str) -> float:
+    """The number that a text is; not a number for all else, such as 1_000 and digits of other scripts."""
+    try:
+        return float(text) if text.isascii() and "_" not in text else math.nan
+    except ValueError:
+        return math.nan
+
+
+def _standardized(name: str, column: str, numbers: Array, ledger: Ledger) -> Array | None:
+    largest = float(np.abs(numbers).max())
+    # by a power of two, which costs no digits: squares of large numbers overflow
+    numbers = numbers / math.ldexp(1.0, math.frexp(largest)[1] - 1) if largest > 0 else numbers
     mean, deviation = numbers.mean(), numbers.std()
-    if not deviation > 1e-14 * max(1e-300, float(np.abs(numbers).max())):
+    if not deviation > 2e-14:
         advice = "write standardize = false, or choose another column"
         ledger.add(("data", "columns", name), f'the column "{column}" is constant and cannot be standardised', advice)
         return None
-    return (numbers - mean) / deviation
+    return np.asarray((numbers - mean) / deviation)

@@ -72,13 +72,13 @@ def loss_fields(loss: Loss, data: Data | None, coordinates: Sequence[str], point
 
 def matrix_field(matrix: Matrix, coordinates: Sequence[str], points: Array) -> Array:
     """(n, d, d) values of a matrix of expressions."""
-    d = len(coordinates)
+    d = len(matrix)
     return at_points([entry for row in matrix for entry in row], coordinates, points).T.reshape(-1, d, d)
 
 
 def matrix_divergence(matrix: Matrix, coordinates: Sequence[str], points: Array) -> Array:
     """(n, d): Σ_j ∂_j D_ij."""
-    d = len(coordinates)
+    d = len(matrix)
     terms = [matrix[i][j].derivative(coordinates[j]) for i in range(d) for j in range(d)]
     return at_points(terms, coordinates, points).T.reshape(-1, d, d).sum(axis=2)
 

@@ -21,6 +21,12 @@ def existing(text: str, path: Path, ledger: Ledger, base: FilePath, folder: bool
         what = "a file, not a results folder" if folder else "a folder, not a file"
         ledger.add(path, f"{shown(text)} is {what}", f"write the path of a {'results folder' if folder else 'file'}")
         return None
+    if os.path.exists(full):
+        ledger.add(path, f"{shown(text)} is not an ordinary file", "write the path of a file that can be read twice")
+        return None
+    if text.startswith("~"):
+        ledger.add(path, f"{shown(text)} does not exist", "write a whole path: ~ stands for nothing here")
+        return None
     try:
         entries = os.listdir(os.path.dirname(full))[:1000]
     except (OSError, ValueError):

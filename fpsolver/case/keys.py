@@ -18,6 +18,7 @@ class Kind(Enum):
     SCALE = "a number, or a list with one per coordinate"
     POINTS = "a list of points"
     TIMES = "a list of times"
+    SERIES = "a list of numbers, as many as you like"
     EXPRESSION = "an expression"
     EXPRESSIONS = "a list of expressions"
     TENSOR = "an expression, a list of expressions or a symmetric matrix of expressions"
@@ -27,6 +28,8 @@ class Kind(Enum):
     FILE = "the path of a file in quotes"
     COLUMNS = 'a table { name = "column of the file" }'
     TABLE = "a table"
+    COURSE = "a number, an expression in t, or a table"
+    PAIRS = "a list of [time, value]"
 
 
 @dataclass(frozen=True)

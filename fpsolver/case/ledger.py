@@ -7,6 +7,13 @@ from collections.abc import Iterable, Mapping
 from fpsolver.case.mistakes import OVERRIDE, Mistake
 from fpsolver.case.positions import Path
 
+MOST = 200
+"""After so many mistakes the rest of the case is not looked at."""
+
+
+class Enough(Exception):
+    """There are so many mistakes that nobody would read more of them."""
+
 
 class Ledger:
     """The mistakes of one case so far.
@@ -25,11 +32,17 @@ class Ledger:
         self._wrong: set[Path] = set()
 
     def add(self, path: Path, wrong: str, write: str) -> None:
-        """Note a mistake at a key; a missing key is placed at the nearest table around it."""
+        """Note a mistake at a key; a missing key is placed at the nearest table around it.
+
+        Raises:
+            Enough: There are `MOST` of them.
+        """
         self._wrong.update(path[:length] for length in range(len(path) + 1))
         key = ".".join(str(part) for part in path) or "case"
         line = self._line(path)
         self.mistakes.append(Mistake(self.file if line else OVERRIDE, line, key, wrong, write))
+        if len(self.mistakes) >= MOST:
+            raise Enough
 
     def clean(self, *path: str | int) -> bool:
         """True where nothing is wrong at ``path`` or below it."""

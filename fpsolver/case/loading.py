@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fpsolver.case import physics, problems
+from fpsolver.case.advice.choice import with_cells
 from fpsolver.case.availability import NOT_TOGETHER, UNAVAILABLE
 from fpsolver.case.checks import Draft, check_sampled
-from fpsolver.case.ledger import Ledger
+from fpsolver.case.ledger import MOST, Enough, Ledger
 from fpsolver.case.mistakes import BadCase, Mistake
+from fpsolver.case.momentum import of_positions, read_momentum
 from fpsolver.case.names import check_names, resolve_parameters
+from fpsolver.case.outputs import check_outputs
 from fpsolver.case.overrides import apply_overrides
 from fpsolver.case.positions import scan
 from fpsolver.case.reading import Reader
 from fpsolver.case.resolved import resolve
+from fpsolver.case.schedule import read_schedule, suited
 from fpsolver.case.schema import SECTIONS
-from fpsolver.case.sections import Ball, Box, Case
+from fpsolver.case.scope import Scope
+from fpsolver.case.sections import Case
 from fpsolver.case.source import read_toml
-from fpsolver.case.space import coordinate_paths, read_domain, survey
-from fpsolver.case.values import Scope
+from fpsolver.case.space import check_numbered, coordinate_paths, read_domain, survey
+from fpsolver.case.values import MOST_COLUMNS
 
 
 def load(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Case:
@@ -39,8 +45,14 @@ def load(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Case:
     lines = scan(text)
     raw, overridden, mistakes = apply_overrides(raw, overrides)
     ledger = Ledger(file, lines, overridden)
-    case = _read(raw, Path(file), ledger)
-    found = [*mistakes, *ledger.mistakes]
+    found = mistakes
+    try:
+        case = _read(raw, Path(file), ledger)
+    except Enough:
+        case = None
+        advice = "write these anew; there may be more of them"
+        found = [*mistakes, Mistake(file, max(lines.values(), default=1), "case", f"more than {MOST} mistakes", advice)]
+    found = [*found, *ledger.mistakes]
     if found or case is None:
         raise BadCase(found or [Mistake(file, 1, "case", "the case is not complete", "write all of its sections")])
     return case
@@ -63,10 +75,10 @@ def load_all(paths: Iterable[str | os.PathLike[str]], overrides: Sequence[str] =
 def _read(raw: dict[str, Any], path: Path, ledger: Ledger) -> Case | None:
     """Reads all sections; None where something was noted."""
     folder = Path(os.path.abspath(path)).parent
-    dimension, coordinates = survey(raw)
+    dimension, coordinates = survey(raw, folder)
     data = raw.get("data")
     columns = data.get("columns") if isinstance(data, dict) else None
-    columns = tuple(columns) if isinstance(columns, dict) else ()
+    columns = tuple(columns)[:MOST_COLUMNS] if isinstance(columns, dict) else ()
     reader = Reader(raw, Scope({}, coordinates, dimension, columns, folder), ledger)
     title = reader.top()
     parameters = resolve_parameters(reader.free("parameters"), ledger)
@@ -75,14 +87,18 @@ def _read(raw: dict[str, Any], path: Path, ledger: Ledger) -> Case | None:
     reader = Reader(raw, Scope(parameters, coordinates, dimension, columns, folder), ledger)
 
     domain = read_domain(reader)
-    loss = physics.read_loss(reader)
+    inner = of_positions(reader)
+    loss = physics.read_loss(inner)
     samples = physics.read_columns(reader, reader.section("data"))
-    drift = physics.read_drift(reader)
-    noise = physics.read_noise(reader)
+    drift = physics.read_drift(inner)
+    noise = physics.read_noise(inner)
+    momentum = read_momentum(reader, noise)
     boundary = physics.read_boundary(reader)
     regions = physics.read_regions(reader)
     discretization = problems.read_discretization(reader)
     evolution = problems.read_evolution(reader, region_names)
+    schedule = read_schedule(reader, evolution, noise, discretization)
+    evolution = suited(evolution, schedule, raw)
     stationary = problems.read_stationary(reader)
     exits = problems.read_exits(reader, region_names)
     committors = problems.read_committors(reader, region_names)
@@ -93,14 +109,16 @@ def _read(raw: dict[str, Any], path: Path, ledger: Ledger) -> Case | None:
     output = problems.read_output(reader)
     run = problems.read_run(reader)
 
-    if isinstance(domain, Box | Ball) and ledger.clean("parameters"):
+    if domain is not None and ledger.clean("parameters"):
         initial = evolution.initial if evolution is not None else None
         draft = Draft(domain, loss, samples, drift, noise, boundary, regions, initial, exits, committors, probes)
         check_sampled(draft, ledger)
+        check_outputs(coordinates, exits, committors, ledger)
+        check_numbered(domain, discretization.degree, raw["domain"], ledger)
     _refuse_unavailable(raw, ledger)
-    if ledger.mistakes or not isinstance(domain, Box) or noise is None:
+    if ledger.mistakes or domain is None or noise is None:
         return None
-    return Case(
+    case = Case(
         path=path,
         title=title,
         parameters=parameters,
@@ -122,8 +140,12 @@ def _read(raw: dict[str, Any], path: Path, ledger: Ledger) -> Case | None:
         simulation=simulation,
         output=output,
         run=run,
-        resolved=resolve(raw, folder, domain, discretization, evolution),
+        resolved={},
+        schedule=schedule,
+        momentum=momentum,
     )
+    case = with_cells(case)
+    return replace(case, resolved=resolve(raw, folder, case.domain, discretization, evolution))
 
 
 def _refuse_unavailable(raw: dict[str, Any], ledger: Ledger) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from fpsolver.case.wording import printable
 from fpsolver.errors import ExitCode, FpsolverError
 
 OVERRIDE = "--set"  # stands in place of FILE:LINE for what was given on the command line
+LONGEST = {"file": 4096, "key": 160, "wrong": 320, "write": 320}  # signs of each part of a message
 
 
 @dataclass(frozen=True, order=True)
@@ -29,8 +31,9 @@ class Mistake:
     write: str
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" if self.line else self.file
-        return " ".join(f"{place}: {self.key}: {self.wrong}; {self.write}".split("\n"))
+        file, key, wrong, write = (printable(getattr(self, part), most) for part, most in LONGEST.items())
+        place = f"{file}:{self.line}" if self.line else file
+        return f"{place}: {key}: {wrong}; {write}"
 
 
 class BadCase(FpsolverError):

@@ -14,6 +14,7 @@ from fpsolver.case.positions import Path
 from fpsolver.case.wording import shown
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+MOST_SIGNS = 100  # of a name: files are called after regions
 
 
 def check_names(
@@ -39,6 +40,8 @@ def check_names(
             if not _NAME.match(name):
                 wrong = f"{shown(name)} cannot be the name of a {group}"
                 ledger.add(path, wrong, "write letters, digits and _, not starting with a digit")
+            elif len(name) > MOST_SIGNS:
+                ledger.add(path, f"a name of {len(name)} signs", f"write at most {MOST_SIGNS}")
             elif name in reserved:
                 ledger.add(path, f"the name {name} is taken by {reserved[name]}", f"write another name for the {group}")
             else:

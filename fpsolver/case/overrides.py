@@ -9,6 +9,7 @@ from typing import Any
 from fpsolver.case.mistakes import OVERRIDE, Mistake
 from fpsolver.case.positions import Path
 from fpsolver.case.schema import FREE, LISTS, SECTIONS, TOP, Key, Kind
+from fpsolver.case.source import has_long_name
 from fpsolver.case.suggest import instead
 
 
@@ -30,6 +31,9 @@ def apply_overrides(raw: dict[str, Any], overrides: Sequence[str]) -> tuple[dict
             wrong = "this is not KEY=VALUE"
             mistakes.append(Mistake(OVERRIDE, 0, override[:80] or "(empty)", wrong, "write --set noise.diffusion=0.05"))
             continue
+        if not override.isascii() and _is_broken(override):
+            mistakes.append(Mistake(OVERRIDE, 0, dotted, "this is not UTF-8", "write it in a terminal that uses UTF-8"))
+            continue
         problem, path = _place(raw, parts, text.strip())
         if problem is None:
             paths.append(path)
@@ -45,7 +49,7 @@ def _place(raw: dict[str, Any], parts: list[str], text: str) -> tuple[tuple[str,
     for depth, part in enumerate(parts):
         last = depth == len(parts) - 1
         if isinstance(here, list):
-            if not part.isdecimal() or not 0 <= int(part) < len(here):
+            if not (part.isascii() and part.isdecimal() and len(part) < 10 and int(part) < len(here)):
                 named = ".".join(parts[:depth])
                 if not here:
                     return (f"{named} has no entries", "write the whole list"), path
@@ -77,7 +81,14 @@ def _key(path: Path) -> Key | None:
     return SECTIONS.get(".".join(names[:-1]), {}).get(names[-1])
 
 
+def _is_broken(text: str) -> bool:
+    """Whether bytes that are no text came from the command line."""
+    return any("\ud800" <= sign <= "\udfff" for sign in text)
+
+
 def _value(text: str, key: Key | None) -> object:
+    if has_long_name(text):
+        return text
     try:
         found = tomllib.loads(f"value = {text}")
     except (ValueError, RecursionError):  # TOMLDecodeError is a ValueError

@@ -11,6 +11,9 @@ from bisect import bisect_right
 
 Path = tuple[str | int, ...]
 
+DEEPEST = 30
+"""Places of longer paths are not kept: no key of a case is that deep, and n prefixes of n parts are n^2 parts."""
+
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _PLAIN = re.compile(r"[^\s,\]}#]+(?: \d[^\s,\]}#]*)?")  # numbers, booleans, dates (which may hold one blank)
 _SKIP = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
@@ -57,7 +60,8 @@ class _Scanner:
         return self.text.startswith(sign, self.place)
 
     def note(self, path: Path) -> None:
-        self.lines.setdefault(path, self.line())
+        if len(path) <= DEEPEST:
+            self.lines.setdefault(path, self.line())
 
     def whole(self) -> dict[Path, int]:
         table: Path = ()

@@ -144,7 +144,10 @@ def read_exits(reader: Reader, regions: Iterable[str]) -> list[tuple[Path, Exit]
         if reader.ledger.clean(*path):
             moments = values.get("moments", default("exit", "moments"))
             levels, times = (tuple(values.get(name, ())) for name in ("noise_levels", "times"))
-            exits.append((path, Exit(values["region"], values.get("start", ()), moments, initial, levels, times)))
+            wanted = values.get("enclosure", default("exit", "enclosure"))
+            bounds = wanted == "always" or (wanted == "auto" and reader.scope.dimension == 1)
+            start = values.get("start", ())
+            exits.append((path, Exit(values["region"], start, moments, initial, levels, times, bounds)))
     return exits
 
 

@@ -8,11 +8,15 @@ from typing import Any
 from fpsolver.case.ledger import Ledger
 from fpsolver.case.positions import Path
 from fpsolver.case.schema import FREE, LISTS, SECTIONS, TOP
+from fpsolver.case.scope import Scope
 from fpsolver.case.suggest import instead, nearest
-from fpsolver.case.values import Converter, Scope
+from fpsolver.case.values import Converter
 from fpsolver.case.wording import shown
 
 Values = dict[str, Any]  # key -> typed value; absent where the key is absent or wrong
+
+MOST = 1000
+"""Parameters, regions, or sections of one kind in a case."""
 
 
 class Reader:
@@ -39,7 +43,14 @@ class Reader:
         if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
             self.ledger.add((name,), f"[[{name}]] is a list of sections", f"write [[{name}]] with two brackets")
             return []
+        if self._too_many(name, len(found)):
+            return []
         return [((name, index), self.table(name, entry, (name, index))) for index, entry in enumerate(found)]
+
+    def _too_many(self, name: str, count: int) -> bool:
+        if count > MOST:
+            self.ledger.add((name,), f"{count} entries", f"write at most {MOST}, or several cases")
+        return count > MOST
 
     def table(self, section: str, table: Mapping[str, Any], path: Path) -> Values:
         """The typed values of a table whose keys are those of a schema section."""
@@ -76,7 +87,7 @@ class Reader:
         assert name in FREE
         table = self.raw.get(name, {})
         if isinstance(table, dict):
-            return table
+            return {} if self._too_many(name, len(table)) else table
         self.ledger.add((name,), f"{shown(table)} is not a section", f"write [{name}] once, and its keys below")
         return {}
 

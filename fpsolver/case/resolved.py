@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fpsolver.case.problems import TOLERANCE
 from fpsolver.case.schema import DEFAULTED, LISTS, SECTIONS, Kind
-from fpsolver.case.sections import Box, Case, Discretization, Evolution
+from fpsolver.case.sections import Ball, Box, Case, Discretization, Domain, Evolution
 
 _ORDER = ("title", "parameters", "domain", "loss", "data", "drift", "noise", "boundary", "regions", "discretization")
 
@@ -23,7 +22,7 @@ def dump(case: Case) -> str:
 
 
 def resolve(
-    raw: Mapping[str, Any], folder: Path, domain: Box, discretization: Discretization, evolution: Evolution | None
+    raw: Mapping[str, Any], folder: Path, domain: Domain, discretization: Discretization, evolution: Evolution | None
 ) -> dict[str, object]:
     """A copy of ``raw`` that says everything; loading it gives an equal case."""
     case: dict[str, Any] = {"title": ""} | copy.deepcopy(dict(raw))
@@ -32,14 +31,19 @@ def resolve(
     for section in SECTIONS:
         for table in _tables(case, section):
             _complete(table, section, folder)
-    case["domain"]["shape"] = "box"
+    if isinstance(domain, Box):
+        case["domain"]["shape"] = "box"
+    if isinstance(domain, Box) and domain.chosen is not None:
+        case["domain"]["cells"] = list(domain.cells)
+    elif isinstance(domain, Ball) and domain.chosen is not None:
+        case["domain"]["cell_size"] = domain.cell_size
     case["domain"]["coordinates"] = list(domain.coordinates)
-    if domain.dimension == 2:
+    if isinstance(domain, Box) and domain.dimension == 2:
         case["domain"]["diagonal"] = domain.diagonal
     case["discretization"]["degree"] = discretization.degree
     if evolution is not None:
         case["evolution"]["method"] = evolution.method
-        case["evolution"].setdefault("tolerance", TOLERANCE[evolution.method])
+        case["evolution"].setdefault("tolerance", evolution.tolerance)
         case["evolution"].setdefault("end_time", evolution.end_time)
         if "output_times" in raw["evolution"]:
             del case["evolution"]["frames"]
@@ -56,8 +60,9 @@ def _tables(case: dict[str, Any], section: str) -> list[dict[str, Any]]:
         return [case]
     tables: list[Any] = [case]
     for name in section.split("."):
-        tables = [table[name] for table in tables if name in table]
-    return [entry for table in tables for entry in (table if section in LISTS else [table])]
+        tables = [table[name] for table in tables if isinstance(table, dict) and name in table]
+    found = [entry for table in tables for entry in (table if section in LISTS else [table])]
+    return [entry for entry in found if isinstance(entry, dict)]
 
 
 def _complete(table: dict[str, Any], section: str, folder: Path) -> None:

@@ -6,6 +6,7 @@ Sections are named by their dotted path; ``[[exit]]`` and its like are lists of 
 from __future__ import annotations
 
 from fpsolver.case.keys import Key, Kind
+from fpsolver.case.schema_dynamics import DYNAMICS
 
 __all__ = ["DEFAULTED", "FREE", "KEYS", "LISTS", "SECTIONS", "TOP", "Key", "Kind"]
 
@@ -15,7 +16,14 @@ MILLION = 1_000_000
 KEYS: tuple[Key, ...] = (
     Key("", "title", K.TEXT, "shown in reports and figures", default="", example='"SGD between two minima"'),
     # domain
-    Key("domain", "shape", K.TEXT, "shape of the domain", "box", choices=("box", "interval", "ball", "mesh")),
+    Key(
+        "domain",
+        "shape",
+        K.TEXT,
+        "shape of the domain",
+        "box",
+        choices=("box", "interval", "ball", "disk", "annulus", "mesh"),
+    ),
     Key("domain", "lower", K.NUMBERS, "lower corner of the box", unit="parameter", example="[-2.0, -1.5]"),
     Key("domain", "upper", K.NUMBERS, "upper corner of the box", unit="parameter", example="[2.0, 1.5]"),
     Key("domain", "cells", K.INTEGERS, "cells along each coordinate", least=1, most=MILLION, example="[160, 120]"),
@@ -23,7 +31,11 @@ KEYS: tuple[Key, ...] = (
     Key("domain", "diagonal", K.TEXT, "diagonal that splits rectangles", choices=("right", "left", "crossed")),
     Key("domain", "center", K.NUMBERS, "centre of the ball", unit="parameter", example="[0.0, 0.0]"),
     Key("domain", "radius", K.NUMBER, "radius of the ball", above=0, unit="parameter", example="1.0"),
+    Key(
+        "domain", "inner_radius", K.NUMBER, "radius of the hole of an annulus", above=0, unit="parameter", example="0.5"
+    ),
     Key("domain", "file", K.FILE, "mesh file: Gmsh 2.2 or 4.1 (.msh), or .xdmf", example='"../meshes/ring.msh"'),
+    Key("domain", "halvings", K.INTEGER, "halve all cells of a mesh file so often", least=0, most=6, example="1"),
     Key("domain", "coordinates", K.NAMES, "names of the coordinates", example='["x", "y"]'),
     # loss, data, drift
     Key("loss", "expression", K.EXPRESSION, "the loss f", unit="loss", example='"(x**2 - 1)**2/4"'),
@@ -82,6 +94,7 @@ KEYS: tuple[Key, ...] = (
     Key(
         "noise", "potential", K.EXPRESSION, "known -log of the stationary density", unit="-", example='"(p**2/2 + V)/T"'
     ),
+    *DYNAMICS,
     # boundary
     Key("boundary", "absorbing", K.CONDITION, "absorbing part of the boundary", example='"x > 1.99"'),
     Key("boundary", "group", K.TEXT, "absorbing part as a named group of the mesh", example='"outlet"'),
@@ -164,7 +177,7 @@ KEYS: tuple[Key, ...] = (
     Key(
         "stationary",
         "regularizations",
-        K.NUMBERS,
+        K.SERIES,
         "descending epsilons of Noisy SGD, D + epsilon I with epsilon to 0",
         above=0,
         unit="parameter^2/time",
@@ -177,12 +190,21 @@ KEYS: tuple[Key, ...] = (
     Key(
         "exit",
         "noise_levels",
-        K.NUMBERS,
+        K.SERIES,
         "noise for an Arrhenius fit: learning rates, values of a scalar constant D, or factors on any other D",
         above=0,
         example="[0.1, 0.05, 0.03, 0.02]",
     ),
     Key("exit", "times", K.TIMES, "ascending times of the survival curve", above=0, unit="time", example="[1.0, 10.0]"),
+    Key(
+        "exit",
+        "enclosure",
+        K.TEXT,
+        "two-sided bounds of the mean times by a computed function; auto: in one dimension, where they cost nothing",
+        default="auto",
+        choices=("auto", "always", "never"),
+        example='"always"',
+    ),
     Key("committor", "source", K.TEXT, "region where q = 0", required=True, example='"a"'),
     Key("committor", "target", K.TEXT, "region where q = 1", required=True, example='"b"'),
     Key(

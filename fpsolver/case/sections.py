@@ -10,7 +10,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from fpsolver.case.course import Schedule
 from fpsolver.case.expressions import Expression
+from fpsolver.case.inertia import Momentum, step_time
 from fpsolver.case.shapes import Ball, Box, Domain, MeshFile, Point
 
 __all__ = [
@@ -166,6 +168,7 @@ class Exit:
     Attributes:
         noise_levels: Learning rates where the case has one; else values of a scalar constant D, or factors on others.
         times: Of the survival curve; empty: chosen by the program.
+        enclosure: Whether two-sided bounds of the mean times are computed.
     """
 
     region: str
@@ -174,6 +177,7 @@ class Exit:
     initial: Initial | None = None
     noise_levels: tuple[float, ...] = ()
     times: tuple[float, ...] = ()
+    enclosure: bool = False
 
 
 @dataclass(frozen=True)
@@ -245,7 +249,7 @@ class Case:
     path: Path = field(compare=False)
     title: str
     parameters: Mapping[str, float] = field(hash=False)
-    domain: Box
+    domain: Domain
     loss: Loss | None
     data: Data | None
     drift: tuple[Expression, ...] | None
@@ -264,6 +268,8 @@ class Case:
     output: Output
     run: RunSettings
     resolved: Mapping[str, object] = field(repr=False, hash=False)
+    schedule: Schedule | None = None
+    momentum: Momentum | None = None
 
     @property
     def dimension(self) -> int:
@@ -272,3 +278,9 @@ class Case:
     @property
     def coordinates(self) -> tuple[str, ...]:
         return self.domain.coordinates
+
+    @property
+    def step_time(self) -> float | None:
+        """The time of one iteration of SGD; None where the case has no learning rate."""
+        rate = self.noise.learning_rate
+        return None if rate is None else step_time(rate, self.momentum)

@@ -13,6 +13,17 @@ from fpsolver.case.mistakes import BadCase, Mistake
 from fpsolver.case.suggest import nearest
 
 MAX_BYTES = 1_000_000
+MAX_PARTS = 50  # of a dotted name; reading one of n parts takes n^2 steps
+
+_LONG_NAME = re.compile(
+    r"""(?:(?<![A-Za-z0-9_-])[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')(?:[ \t]*+\.[ \t]*+"""
+    rf"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')){{{MAX_PARTS}}}"""
+)
+
+
+def has_long_name(text: str) -> re.Match[str] | None:
+    """Where a dotted name has more than `MAX_PARTS` parts."""
+    return _LONG_NAME.search(text)
 
 
 def read_toml(file: str) -> tuple[dict[str, Any], str]:
@@ -22,6 +33,11 @@ def read_toml(file: str) -> tuple[dict[str, Any], str]:
         BadCase: The file cannot be read, or is not TOML.
     """
     text = _text(file)
+    if (found := has_long_name(text)) is not None:
+        line = text.count("\n", 0, found.start()) + 1
+        raise _bad(
+            file, line, f"a name has more than {MAX_PARTS} parts", "write section.key, or the key under [section]"
+        )
     try:
         return tomllib.loads(text), text
     except tomllib.TOMLDecodeError as error:

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
+from fpsolver.case.ledger import Ledger
+from fpsolver.case.mesh_file import MeshTrouble, read_mesh
 from fpsolver.case.reading import Reader, Values, exactly_one
 from fpsolver.case.schema import MILLION
 from fpsolver.case.sections import Ball, Box, Domain, MeshFile
 from fpsolver.case.wording import shown
 
 DEFAULT_NAMES = ("x", "y", "z")
+FINEST = 1e-10  # size of a cell, relative to its coordinates
+MOST_UNKNOWNS = 2**31 - 1  # PETSc of the wheels numbers them with 32 bits
+TO_BE_CHOSEN = "not chosen yet"
 _KEYS: dict[str, tuple[str, ...]] = {  # beside shape and coordinates
     "box": ("lower", "upper", "cells", "cell_size", "diagonal"),
     "ball": ("center", "radius", "cell_size"),
-    "mesh": ("file",),
+    "annulus": ("center", "radius", "inner_radius", "cell_size"),
+    "mesh": ("file", "halvings"),
 }
 
 
-def survey(raw: Mapping[str, Any]) -> tuple[int | None, tuple[str, ...]]:
+def survey(raw: Mapping[str, Any], folder: Path | None = None) -> tuple[int | None, tuple[str, ...]]:
     """Dimension and coordinate names, read leniently: everything else is checked against them.
 
     The dimension is what most of the lists in ``[domain]`` say, the first of them in doubt.
@@ -30,6 +38,9 @@ def survey(raw: Mapping[str, Any]) -> tuple[int | None, tuple[str, ...]]:
     lengths = [len(table[key]) for key in keys if isinstance(table.get(key), list)]
     votes = [length for length in lengths if 1 <= length <= 3]
     dimension = max(votes, key=votes.count) if votes else None
+    if folder is not None and table.get("shape") == "mesh" and isinstance(table.get("file"), str):
+        with contextlib.suppress(MeshTrouble):  # told where the domain is read
+            dimension = read_mesh(folder / table["file"]).dimension
     names = table.get("coordinates")
     if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
         return dimension, tuple(names[: dimension or 3])
@@ -55,7 +66,9 @@ def read_domain(reader: Reader) -> Domain | None:
         return None
     if shape == "interval" and reader.scope.dimension not in (1, None):
         ledger.add(("domain", "shape"), f"an interval has 1 dimension, not {reader.scope.dimension}", 'write "box"')
-    kind = "box" if shape == "interval" else shape
+    if shape == "disk" and reader.scope.dimension not in (2, None):
+        ledger.add(("domain", "shape"), f"a disk has 2 dimensions, not {reader.scope.dimension}", 'write "ball"')
+    kind = {"interval": "box", "disk": "ball"}.get(str(shape), str(shape))
     for key in table:
         home = [other for other, keys in _KEYS.items() if key in keys]
         if home and kind not in home:
@@ -70,7 +83,7 @@ def _box(reader: Reader, table: Mapping[str, Any], values: Values) -> Box | None
     for key, example in (("lower", "[-2.0, -1.5]"), ("upper", "[2.0, 1.5]")):
         if key not in table:
             ledger.add(("domain", key), "missing", f"write {key} = {example}")
-    one = exactly_one(ledger, ("domain",), table, ("cells", "cell_size"))
+    one = exactly_one(ledger, ("domain",), table, ("cells", "cell_size"), least=0)
     if "diagonal" in table and reader.scope.dimension not in (2, None):
         ledger.add(("domain", "diagonal"), "only rectangles have one", "remove it, or write two coordinates")
     if not all(key in values and ledger.clean("domain", key) for key in ("lower", "upper")):
@@ -79,10 +92,13 @@ def _box(reader: Reader, table: Mapping[str, Any], values: Values) -> Box | None
     for index, (low, high) in enumerate(zip(lower, upper, strict=True)):
         if not high > low:
             ledger.add(("domain", "upper", index), f"{high:g} is not above lower ({low:g})", f"write more than {low:g}")
-    if not one or not ("cells" in values or "cell_size" in values) or not ledger.clean("domain"):
+    if not one or not ledger.clean("domain"):
         return None
+    chosen = None
     if "cells" in values:
         cells = values["cells"]
+    elif "cell_size" not in values:
+        cells, chosen = (2,) * len(lower), TO_BE_CHOSEN
     else:
         size = values["cell_size"]
         counts = [(high - low) / size for low, high in zip(lower, upper, strict=True)]
@@ -90,18 +106,51 @@ def _box(reader: Reader, table: Mapping[str, Any], values: Values) -> Box | None
             ledger.add(("domain", "cell_size"), f"{size:g} makes more than {MILLION} cells", "write a larger size")
             return None
         cells = tuple(max(1, math.ceil(count * (1 - 1e-12))) for count in counts)
-    return Box(lower, upper, cells, reader.scope.coordinates, values.get("diagonal", "right"))
+    for index, (low, high, count) in enumerate(zip(lower, upper, cells, strict=True)):
+        if (high - low) / count < FINEST * max(abs(low), abs(high)):
+            wrong = f"cells from {low:g} to {high:g} cannot be told from one another"
+            ledger.add(("domain", "upper", index), wrong, "write coordinates that are measured from a nearer point")
+    if not ledger.clean("domain"):
+        return None
+    return Box(lower, upper, cells, reader.scope.coordinates, values.get("diagonal", "right"), chosen)
 
 
 def _ball(reader: Reader, table: Mapping[str, Any], values: Values) -> Ball | None:
-    missing = False
-    for key, example in (("center", "[0.0, 0.0]"), ("radius", "1.0"), ("cell_size", "0.1")):
+    return _round(reader, table, values, (("center", "[0.0, 0.0]"), ("radius", "1.0")))
+
+
+def _annulus(reader: Reader, table: Mapping[str, Any], values: Values) -> Ball | None:
+    examples = (("center", "[0.0, 0.0]"), ("inner_radius", "0.5"), ("radius", "1.0"))
+    return _round(reader, table, values, examples)
+
+
+def _round(
+    reader: Reader, table: Mapping[str, Any], values: Values, examples: Iterable[tuple[str, str]]
+) -> Ball | None:
+    ledger = reader.ledger
+    for key, example in examples:
         if key not in table:
-            reader.ledger.add(("domain", key), "missing", f"write {key} = {example}")
-            missing = True
-    if missing or not reader.ledger.clean("domain"):
+            ledger.add(("domain", key), "missing", f"write {key} = {example}")
+    hole, radius = values.get("inner_radius", 0.0), values.get("radius", math.inf)
+    if hole >= radius:
+        ledger.add(
+            ("domain", "inner_radius"), f"{hole:g} is not below radius ({radius:g})", f"write less than {radius:g}"
+        )
+    elif "cell_size" in values and values["cell_size"] > (radius - hole) / 2.0:
+        thick = radius - hole
+        ledger.add(("domain", "cell_size"), "at most one cell fits in", f"write {thick / 4.0:.3g} or less")
+    if not ledger.clean("domain"):
         return None
-    return Ball(values["center"], values["radius"], values["cell_size"], reader.scope.coordinates)
+    size = values.get("cell_size", (radius - hole) / 4.0)
+    if (2.0 * radius / size) ** len(values["center"]) > MILLION * 10:
+        ledger.add(("domain", "cell_size"), f"{size:g} makes more than {10 * MILLION} cells", "write a larger size")
+        return None
+    if size < FINEST * max(abs(place) for place in values["center"]):
+        wrong = f"cells of the size {size:g} at such a distance cannot be told from one another"
+        ledger.add(("domain", "center"), wrong, "write coordinates that are measured from a nearer point")
+        return None
+    chosen = None if "cell_size" in values else TO_BE_CHOSEN
+    return Ball(values["center"], radius, size, reader.scope.coordinates, hole, chosen)
 
 
 def _mesh(reader: Reader, table: Mapping[str, Any], values: Values) -> MeshFile | None:
@@ -112,10 +161,29 @@ def _mesh(reader: Reader, table: Mapping[str, Any], values: Values) -> MeshFile 
     if values["file"].suffix not in (".msh", ".xdmf"):
         reader.ledger.add(("domain", "file"), f"{shown(table['file'])} is no mesh", "write a .msh or .xdmf file")
         return None
-    return MeshFile(values["file"], reader.scope.coordinates)
+    try:
+        data = read_mesh(values["file"])
+    except MeshTrouble as trouble:
+        reader.ledger.add(("domain", "file"), f"{shown(table['file'])}: {trouble.wrong}", trouble.write)
+        return None
+    names = reader.scope.coordinates
+    if "coordinates" in table and len(names) != data.dimension:
+        wrong = f"{len(names)} names for a mesh in {data.dimension} dimensions"
+        reader.ledger.add(("domain", "coordinates"), wrong, f"write {data.dimension} names")
+        return None
+    return MeshFile(values["file"], names[: data.dimension], data, values.get("halvings", 0))
 
 
-_SHAPES = {"box": _box, "ball": _ball, "mesh": _mesh}
+def check_numbered(domain: Domain, degree: int, table: Mapping[str, Any], ledger: Ledger) -> None:
+    """Notes a mesh whose nodes cannot be numbered; the memory of any computer is full long before."""
+    count = float(domain.nodes(degree))
+    if count > MOST_UNKNOWNS:
+        key = next((key for key in ("cells", "cell_size", "halvings") if key in table), "file")
+        wrong = f"{count:.2g} unknowns of degree {degree}, {8.0 * count / 1e9:,.0f} GB for each density alone"
+        ledger.add(("domain", key), wrong, f"write fewer or larger cells; up to {MOST_UNKNOWNS:,} can be numbered")
+
+
+_SHAPES = {"box": _box, "ball": _ball, "annulus": _annulus, "mesh": _mesh}
 
 
 def coordinate_paths(raw: Mapping[str, Any]) -> list[tuple[str, tuple[str | int, ...]]]:

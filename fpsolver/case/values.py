@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -13,27 +12,13 @@ from fpsolver.case.files import existing
 from fpsolver.case.ledger import Ledger
 from fpsolver.case.positions import Path
 from fpsolver.case.schema import Key, Kind
+from fpsolver.case.scope import Scope
 from fpsolver.case.suggest import nearest
 from fpsolver.case.wording import shown, toml
 
-
-@dataclass(frozen=True)
-class Scope:
-    """What values may refer to.
-
-    Attributes:
-        parameters: Values by name.
-        coordinates: Names; x, y, z where the dimension is not known.
-        dimension: None where the domain does not tell.
-        columns: Names of data columns; allowed in ``loss.per_sample``.
-        folder: Of the case file; file paths are relative to it.
-    """
-
-    parameters: Mapping[str, float]
-    coordinates: tuple[str, ...]
-    dimension: int | None
-    columns: tuple[str, ...]
-    folder: FilePath
+MOST_COLUMNS = 1000
+LARGEST = 1e100
+"""Of numbers in a case, and one over that is the smallest: so squares and products are numbers too."""
 
 
 class Converter:
@@ -102,6 +87,10 @@ class Converter:
                 result = math.inf
         if result is None or not math.isfinite(result):
             self.ledger.add(path, f"{shown(value)} is not a finite number", self.advice())
+            return None
+        if abs(result) > LARGEST or 0.0 < abs(result) < 1.0 / LARGEST:
+            limit = f"more than {LARGEST:g}" if abs(result) > 1.0 else f"less than {1.0 / LARGEST:g}"
+            self.ledger.add(path, f"{shown(value)} is {limit}", "write it in other units: its square is no number")
             return None
         return result
 
@@ -267,6 +256,9 @@ class Converter:
         if not isinstance(value, dict) or not value:
             self.wrong(value, path)
             return None
+        if len(value) > MOST_COLUMNS:
+            self.ledger.add(path, f"{len(value)} columns", f"write at most {MOST_COLUMNS}")
+            return None
         names = {name: self.name(column, (*path, name)) for name, column in value.items()}
         return {name: column for name, column in names.items() if column is not None} or None
 
@@ -281,6 +273,7 @@ CONVERTERS: dict[Kind, Callable[[Converter, object, Path], Any]] = {
     Kind.SCALE: Converter.scale,
     Kind.POINTS: Converter.points,
     Kind.TIMES: Converter.times,
+    Kind.SERIES: Converter.times,
     Kind.EXPRESSION: Converter.expression,
     Kind.EXPRESSIONS: Converter.expressions,
     Kind.TENSOR: Converter.tensor,
@@ -290,4 +283,6 @@ CONVERTERS: dict[Kind, Callable[[Converter, object, Path], Any]] = {
     Kind.FILE: Converter.file,
     Kind.COLUMNS: Converter.columns,
     Kind.TABLE: Converter.table,
+    Kind.COURSE: lambda converter, value, path: value,  # read by schedule.py
+    Kind.PAIRS: lambda converter, value, path: value,
 }

@@ -17,8 +17,13 @@ def shown(value: object) -> str:
         text = "a number of more than 30 digits"
     else:
         text = str(value)
-    text = "".join(sign if sign.isprintable() else " " for sign in text)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return printable(text, 60)
+
+
+def printable(text: str, most: int) -> str:
+    """The text on one line without signs that a terminal would obey, shortened."""
+    text = "".join(sign if sign.isprintable() else " " for sign in text[: most + 1])
+    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def toml(value: object) -> str:

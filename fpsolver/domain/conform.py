@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fpsolver.domain.levelset import Level, edge_roots, evaluate, project, slopes
-from fpsolver.domain.triangulation import Array, Bools, Ints, Triangulation, edges_of
+from fpsolver.domain.triangulation import Array, Bools, Ints, Triangulation, boundary_facets, edges_of
 
 ON_THE_SET = 1e-9
 """A level below this fraction of its variation over the cells around a vertex is zero there."""
@@ -36,10 +36,10 @@ DEEP = 0.1
 
 
 def conform(triangulation: Triangulation, levels: Sequence[Level]) -> Triangulation:
-    """The triangulation with cells on one side of each level; ``sides`` gains a column per level."""
+    """The triangulation with cells on one side of each level; ``sides`` gains a column per level not given yet."""
     t = triangulation
     worst = float(t.quality().min(initial=1.0))
-    for k, level in enumerate(levels):
+    for k, level in enumerate(levels[t.given :], start=t.given):
         t = _resolved(_labelled(t, level), level)
         banned = np.zeros(len(t.points), dtype=bool)
         for i, guard in enumerate(GUARDS):
@@ -58,8 +58,8 @@ def conform(triangulation: Triangulation, levels: Sequence[Level]) -> Triangulat
 def inside(triangulation: Triangulation, levels: Sequence[Level]) -> Bools:
     """Whether each cell lies in {level < 0}, (cells, levels): by its corners, by its centroid if all are on the set."""
     t = triangulation
-    marks = np.empty((len(t.cells), len(levels)), dtype=bool)
-    for k, level in enumerate(levels):
+    marks = np.ones((len(t.cells), len(levels)), dtype=bool)
+    for k, level in enumerate(levels[t.given :], start=t.given):
         sides = t.sides[:, k][t.cells]
         marks[:, k] = sides.min(axis=1) < 0
         flat = np.flatnonzero(~sides.any(axis=1))
@@ -244,7 +244,12 @@ def _new_sides(t: Triangulation, edges: Ints) -> npt.NDArray[np.int8]:
     low, high = np.zeros_like(sides), np.zeros_like(sides)
     np.minimum.at(low, edge, t.sides[t.cells[cell]].min(axis=1))
     np.maximum.at(high, edge, t.sides[t.cells[cell]].max(axis=1))
-    return np.where(sides != 0, sides, low + high).astype(np.int8)
+    sides = np.where(sides != 0, sides, low + high).astype(np.int8)
+    if t.given:  # nothing lies beyond the boundary of a mesh from a file, and its edges are on it all the same
+        facets, _ = boundary_facets(t.cells)
+        on = np.isin(t.keys(np.sort(edges, axis=1)), t.keys(edges_of(facets) if t.dimension > 2 else facets))
+        sides[on, : t.given] = 0
+    return sides
 
 
 def _separated(t: Triangulation, level: Level) -> tuple[Triangulation, bool]:

@@ -11,6 +11,7 @@ from typing import Any
 import basix
 import basix.ufl
 import numpy as np
+import numpy.typing as npt
 from dolfinx import fem, mesh
 from mpi4py import MPI
 
@@ -22,7 +23,7 @@ NAMES = {1: "interval", 2: "triangle", 3: "tetrahedron"}
 
 def distributed(
     comm: MPI.Intracomm, made: Triangulation | None, dimension: int, vertices: int, bent: CurvedEdges
-) -> mesh.Mesh[np.float64]:
+) -> tuple[mesh.Mesh[np.float64], npt.NDArray[np.int64]]:
     """The mesh of a triangulation, cells shared among the ranks, ghost cells sharing facets; collective.
 
     Args:
@@ -31,18 +32,23 @@ def distributed(
         dimension: Dimension of the space.
         vertices: Number of vertices.
         bent: Curved edges; with them the geometry has degree 2.
+
+    Returns:
+        The mesh, and the vertices of this rank's cells by their numbers in the triangulation, (cells, d + 1).
     """
     cells = np.empty((0, dimension + 1), dtype=np.int64) if made is None else made.cells
     points = np.empty((0, dimension)) if made is None else made.points
     element: Any = basix.ufl.element("Lagrange", NAMES[dimension], 1, shape=(dimension,))
     partitioner = mesh.create_cell_partitioner(mesh.GhostMode.shared_facet, 2)
     straight = mesh.create_mesh(comm, cells, element, points, partitioner)
-    return _bent(straight, vertices, bent) if len(bent.edges) else straight
+    numbers = np.asarray(straight.geometry.input_global_indices[straight.geometry.dofmaps[0]], dtype=np.int64)
+    return (_bent(straight, numbers, vertices, bent) if len(bent.edges) else straight), numbers
 
 
-def _bent(straight: mesh.Mesh[np.float64], vertices: int, edges: CurvedEdges) -> mesh.Mesh[np.float64]:
+def _bent(
+    straight: mesh.Mesh[np.float64], numbers: npt.NDArray[np.int64], vertices: int, edges: CurvedEdges
+) -> mesh.Mesh[np.float64]:
     """The mesh with a geometry of degree 2, the middles of curved edges in their places."""
-    numbers = straight.geometry.input_global_indices[straight.geometry.dofmaps[0]]
     kind = straight.topology.cell_type
     bent = fem.interpolate_geometry(straight, fem.coordinate_element(kind, 2))
     nodes = bent.geometry.dofmaps[0]

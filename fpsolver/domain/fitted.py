@@ -108,7 +108,7 @@ def fitted_box_mesh(
         )
 
     shared = on_root(comm, make)
-    domain = distributed(comm, made[0] if made else None, len(cells), shared.vertices, shared.bent)
+    domain, _ = distributed(comm, made[0] if made else None, len(cells), shared.vertices, shared.bent)
     original = domain.topology.original_cell_index
     return FittedMesh(
         domain,

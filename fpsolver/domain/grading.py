@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial import KDTree
 
 from fpsolver.domain.levelset import Level, evaluate, slopes
 from fpsolver.domain.refinement import in_background_cells, numbered_edges, refined, with_vertices
@@ -47,6 +48,31 @@ ALWAYS = 12000
 
 
 @dataclass(frozen=True)
+class Finer:
+    """Where smaller cells are wanted for other reasons.
+
+    Attributes:
+        points: (n, d).
+        reach: A cell whose centroid is no farther from a point than this ..., (n,).
+        size: ... has no edge longer than this, (n,).
+    """
+
+    points: Array
+    reach: Array
+    size: Array
+
+    def too_large(self, t: Triangulation) -> Bools:
+        """Cells that are larger than wanted; of several points the nearest counts."""
+        if not len(self.points):
+            return np.zeros(len(t.cells), dtype=bool)
+        corners = t.points[t.cells]
+        distance, nearest = KDTree(self.points).query(corners.mean(axis=1))
+        first, second = np.triu_indices(t.dimension + 1, 1)
+        longest = np.linalg.norm(corners[:, first] - corners[:, second], axis=2).max(axis=1)
+        return np.asarray((distance <= self.reach[nearest]) & (longest > self.size[nearest]))
+
+
+@dataclass(frozen=True)
 class Grading:
     """How fine a region's mesh has to be.
 
@@ -58,6 +84,7 @@ class Grading:
         elsewhere: The most nats across any other cell.
         ceiling: Cells higher than this above the lowest, in nats, are left as they are.
         passes: Height in nats of the highest pass on the way out above the lowest point; the exit may lie far below it.
+        finer: Where smaller cells are wanted for other reasons; None: nowhere.
     """
 
     potential: Callable[[Array], Array]
@@ -66,6 +93,7 @@ class Grading:
     elsewhere: float = 10.0
     ceiling: float = 60.0
     passes: float = 0.0
+    finer: Finer | None = None
 
 
 def graded(t: Triangulation, levels: Sequence[Level], absorbing: Level | None, grading: Grading) -> Triangulation:
@@ -94,6 +122,8 @@ def graded(t: Triangulation, levels: Sequence[Level], absorbing: Level | None, g
             corners = bad_corners(t, surface, way)
             rough = _Rough(levels, grazing, corners[matters[corners]])
         marked = rough.too_large(t) | _steepest(_steepness(t, surface, way, heights, grading, lowest), most)
+        if grading.finer is not None:
+            marked |= grading.finer.too_large(t)
         if not marked.any() or len(t.cells) >= most:
             break
         t = refined(t, levels, marked, rough.lengths)

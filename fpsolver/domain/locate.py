@@ -43,10 +43,12 @@ def point_rules(domain: mesh.Mesh, cells: Cells, points: Sequence[Sequence[float
     return rules
 
 
-def locate(domain: mesh.Mesh, cells: Cells, points: Array) -> tuple[npt.NDArray[np.int64], Array, Array]:
+def locate(
+    domain: mesh.Mesh, cells: Cells, points: Array, reach: float = OUTSIDE
+) -> tuple[npt.NDArray[np.int64], Array, Array]:
     """This rank's best owned cell for each point (n, d), its reference coordinates there, and how far outside it is.
 
-    The distance is in barycentric coordinates, 0 inside and infinite for a point near none of the cells.
+    The distance is in barycentric coordinates, 0 inside and infinite for a point farther than ``reach`` from all cells.
     """
     best = np.full(len(points), np.inf)
     chosen = np.zeros(len(points), dtype=np.int64)
@@ -58,7 +60,7 @@ def locate(domain: mesh.Mesh, cells: Cells, points: Array) -> tuple[npt.NDArray[
     tree = geometry.bb_tree(
         domain,
         domain.topology.dim,
-        padding=1e-8 * float(cells.diameters[: cells.owned].max()),
+        padding=reach * float(cells.diameters[: cells.owned].max()),
         entities=np.arange(cells.owned, dtype=np.int32),
     )
     found = geometry.compute_collisions_points(tree, padded)

@@ -1,4 +1,4 @@
-"""The mesh of a region: the box fitted to the region's boundary, and only the cells inside.
+"""The mesh of a region: the domain fitted to the region's boundary, and only the cells inside.
 
 A region {g < 0} with g made of maxima and minima is fitted to its smooth parts one by one, so that its corners are
 vertices. The mesh is made on rank 0 and then distributed; it does not depend on the number of ranks.
@@ -7,7 +7,7 @@ vertices. The mesh is made on rank 0 and then distributed; it does not depend on
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import basix
 import numpy as np
@@ -15,22 +15,25 @@ import numpy.typing as npt
 from dolfinx import mesh
 from mpi4py import MPI
 
-from fpsolver.case import Box, Expression, Region
+from fpsolver.case import Box, Domain, Region
 from fpsolver.case.expressions import smooth_parts
+from fpsolver.domain.box import box_mesh
 from fpsolver.domain.curved import CurvedEdges, bent_edges
 from fpsolver.domain.distributed import distributed
 from fpsolver.domain.fitted import fit
 from fpsolver.domain.grading import Grading, graded
-from fpsolver.domain.levelset import Level, evaluate
-from fpsolver.domain.refinement import opened
+from fpsolver.domain.ground import Ground, ground_of, same_edges
+from fpsolver.domain.levelset import Level
+from fpsolver.domain.refinement import numbered_edges, opened
 from fpsolver.domain.regions import at_points
-from fpsolver.domain.surface import curved_part, on_walls, wall_ends
-from fpsolver.domain.triangulation import Triangulation, box_triangulation
+from fpsolver.domain.surface import curved_part, exit_surface, wall_ends, walls_among
+from fpsolver.domain.triangulation import Triangulation
 from fpsolver.errors import BadUsage
 from fpsolver.runtime.ranks import on_root
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -39,14 +42,15 @@ class RegionMesh:
 
     Attributes:
         mesh: Of degree 1, or 2 where the boundary is curved; ghost cells share facets with owned ones.
-        lower: Lower corner of the box, (d,).
-        upper: Upper corner, (d,).
-        absorbing: Walls of the box where it is negative belong to the exit set; None: all walls reflect.
+        numbers: For each local cell the vertices as numbered on all ranks alike, (cells, d + 1).
+        leaving: Facets of the exit set by such numbers, ascending, (k, d): the boundary of the region, and those walls
+            of the domain that absorb.
+        of_walls: Which of them are walls, (k,).
         vertices: Number of vertices, over all ranks.
         cells: Number of cells, over all ranks.
         moved: Vertices of the background that are not where they were.
         added: Vertices put where moving was not enough.
-        curved: Edges on the exit set whose middles were moved onto it.
+        curved: Edges on the boundary whose middles were moved onto it.
         limited: Edges whose middles do not reach it, for the sake of the cells around them.
         refined: Cells that bisection has added to the fitted ones.
         quality: Least quality of the cells: 1 is regular, 0 flat, measured in background cells. Small where paths
@@ -54,9 +58,9 @@ class RegionMesh:
     """
 
     mesh: mesh.Mesh[np.float64]
-    lower: Array
-    upper: Array
-    absorbing: Level | None
+    numbers: Ints
+    leaving: Ints
+    of_walls: Bools
     vertices: int
     cells: int
     moved: int
@@ -66,34 +70,28 @@ class RegionMesh:
     refined: int
     quality: float
 
-    def exit_facets(self) -> tuple[Ints, Ints]:
-        """The facets of this rank's own cells that belong to the exit set: cells (k,), numbers within the cell (k,).
+    def without_walls(self) -> RegionMesh:
+        """The same where all walls reflect."""
+        return replace(self, leaving=self.leaving[~self.of_walls], of_walls=self.of_walls[~self.of_walls])
 
-        All of the boundary does but for the reflecting walls. A facet is on a wall if all its vertices are on one
-        face of the box.
-        """
+    def exit_facets(self) -> tuple[Ints, Ints]:
+        """The facets of this rank's own cells that belong to the exit set: cells (k,), numbers within the cell (k,)."""
         domain = self.mesh
         d = domain.topology.dim
-        domain.topology.create_connectivity(d, d - 1)
-        domain.topology.create_connectivity(d - 1, d)
         owned = domain.topology.index_map(d).size_local
-        facets = domain.topology.connectivity(d, d - 1).array.reshape(-1, d + 1)[:owned]
-        alone = np.diff(domain.topology.connectivity(d - 1, d).offsets)[facets] == 1
-        cells, local = np.nonzero(alone)
-        vertices = np.array(basix.topology(domain.basix_cell())[d - 1])[local]
-        nodes = domain.geometry.dofmaps[0][cells[:, None], vertices]
-        corners = domain.geometry.x[nodes][:, :, :d]
-        wall = on_walls(corners, self.lower, self.upper)
-        leaving = ~wall
-        if self.absorbing is not None and wall.any():
-            leaving[wall] = evaluate(self.absorbing, corners[wall].mean(axis=1)) < 0
-        return cells[leaving].astype(np.int64), local[leaving].astype(np.int64)
+        local = np.array(basix.topology(domain.basix_cell())[d - 1]).reshape(d + 1, d)
+        facets = np.sort(self.numbers[:owned][:, local], axis=2)
+        keys, wanted = _keys(facets, self.vertices), _keys(self.leaving, self.vertices)
+        cells, number = np.nonzero(np.isin(keys, wanted))
+        return cells.astype(np.int64), number.astype(np.int64)
 
 
 @dataclass(frozen=True)
 class _Shared:
     """What all ranks know of the mesh on rank 0."""
 
+    leaving: Ints
+    of_walls: Bools
     vertices: int
     cells: int
     bent: CurvedEdges
@@ -103,11 +101,24 @@ class _Shared:
     quality: float
 
 
+def domain_mesh(comm: MPI.Intracomm, domain: Domain) -> mesh.Mesh[np.float64]:
+    """The mesh of a whole domain; collective."""
+    if isinstance(domain, Box):
+        return box_mesh(comm, domain.lower, domain.upper, domain.cells, domain.diagonal)
+    return region_mesh(comm, domain, None).mesh
+
+
+def graded_mesh(comm: MPI.Intracomm, domain: Domain, grading: Grading) -> mesh.Mesh[np.float64] | None:
+    """The whole domain, finer where the weight is too steep for its cells; None where it is nowhere; collective."""
+    made = region_mesh(comm, domain, None, None, grading)
+    return made.mesh if made.refined else None
+
+
 def region_mesh(
     comm: MPI.Intracomm,
-    box: Box,
-    region: Region,
-    absorbing: Expression | None = None,
+    domain: Domain,
+    region: Region | None,
+    absorbing: Level | None = None,
     grading: Grading | None = None,
     anchors: Sequence[npt.ArrayLike] = (),
 ) -> RegionMesh:
@@ -115,39 +126,54 @@ def region_mesh(
 
     Args:
         comm: Communicator over which the cells are distributed.
-        box: The domain.
-        region: The region {level < 0} with its name.
-        absorbing: Level function of the absorbing part of the walls; None: all walls reflect.
-        grading: How fine the mesh has to be; None: as the box is.
+        domain: The domain.
+        region: The region {level < 0} with its name; None: all of the domain.
+        absorbing: Negative on the absorbing part of the walls; None: all walls reflect.
+        grading: How fine the mesh has to be; None: as the domain is.
         anchors: Points that shall be vertices, such as the starts of exit times.
 
     Raises:
-        BadUsage: The region holds no cell, or an anchor lies outside the box.
-        LevelUndefined: The region's level is not a number at some point of the box.
+        BadUsage: The region holds no cell, or an anchor lies outside the domain.
+        LevelUndefined: The region's level is not a number at some point of the domain.
     """
-    absorbs = None if absorbing is None else at_points(absorbing, box.coordinates)
     made: list[Triangulation] = []
 
     def make() -> _Shared:
-        parts = smooth_parts(region.level)
-        levels = [at_points(leaf, box.coordinates) for leaf in parts.leaves]
-        background = box_triangulation(box.lower, box.upper, box.cells, box.diagonal)
-        ends = [] if absorbs is None else wall_ends(background, absorbs, at_points(region.level, box.coordinates))
+        ground = ground_of(domain)
+        background, levels = ground.triangulation, list(ground.levels)
+        own = len(levels)
+        parts = None if region is None else smooth_parts(region.level)
+        if region is not None and parts is not None:
+            levels += [_within(at_points(leaf, domain.coordinates), ground) for leaf in parts.leaves]
+        ends: list[Array] = []
+        if absorbing is not None and isinstance(domain, Box):
+            everywhere = (
+                (lambda points: -np.ones(len(points)))
+                if region is None
+                else at_points(region.level, domain.coordinates)
+            )
+            ends = wall_ends(background, absorbing, everywhere)
         fitted = fit(background, levels, [*anchors, *ends])
-        keep = parts.inside(fitted.marks)
+        keep = fitted.marks[:, :own].all(axis=1)
+        if parts is not None:
+            keep &= parts.inside(fitted.marks[:, own:])
         if not keep.any():
+            assert region is not None
             raise BadUsage(
-                f'region "{region.name}" ({region.source}) holds no cell of the mesh; write more domain.cells, or a '
+                f'region "{region.name}" ({region.source}) holds no cell of the mesh; write smaller cells, or a '
                 "region that is not empty"
             )
         t = fitted.triangulation.restricted(keep)
         before = len(t.cells)
-        t = opened(t, levels, absorbs)
+        t = opened(t, levels, absorbing)
         if grading is not None:
-            t = graded(t, levels, absorbs, grading)
-        bent = bent_edges(t, levels, *curved_part(t, levels))
+            t = graded(t, levels, absorbing, grading)
+        bent = with_given(t, ground, bent_edges(t, levels, *curved_part(t, levels)))
         made.append(t)
+        surface = exit_surface(t, levels, absorbing)
         return _Shared(
+            surface.facets,
+            walls_among(t, surface.facets),
             len(t.points),
             len(t.cells),
             bent,
@@ -158,12 +184,12 @@ def region_mesh(
         )
 
     shared = on_root(comm, make)
-    domain = distributed(comm, made[0] if made else None, box.dimension, shared.vertices, shared.bent)
+    found, numbers = distributed(comm, made[0] if made else None, domain.dimension, shared.vertices, shared.bent)
     return RegionMesh(
-        domain,
-        np.asarray(box.lower, dtype=float),
-        np.asarray(box.upper, dtype=float),
-        absorbs,
+        found,
+        numbers,
+        shared.leaving,
+        shared.of_walls,
         shared.vertices,
         shared.cells,
         shared.moved,
@@ -175,17 +201,39 @@ def region_mesh(
     )
 
 
-def graded_box_mesh(comm: MPI.Intracomm, box: Box, grading: Grading) -> mesh.Mesh[np.float64] | None:
-    """The whole box, finer where the weight is too steep for its cells; None where it is nowhere; collective."""
-    made: list[Triangulation] = []
+def _within(level: Level, ground: Ground) -> Level:
+    """A level that may be undefined beyond the boundary of a domain that has to be fitted first."""
+    if not ground.levels or ground.triangulation.given:
+        return level
 
-    def make() -> int:
-        background = box_triangulation(box.lower, box.upper, box.cells, box.diagonal)
-        made.append(graded(background, [], None, grading))
-        return len(made[0].points) if len(made[0].cells) > len(background.cells) else 0
+    def defined(points: Array) -> Array:
+        values = np.asarray(level(points), dtype=float)
+        lost = np.isnan(values)
+        if lost.any():
+            beyond = np.max([own(points[lost]) for own in ground.levels], axis=0) > 0
+            values = values.copy()
+            values[np.flatnonzero(lost)[beyond]] = 1.0
+        return values
 
-    vertices = on_root(comm, make)
-    if not vertices:
-        return None
-    nothing_bent = CurvedEdges(np.empty((0, 2), dtype=np.int64), np.empty((0, box.dimension)), 0)
-    return distributed(comm, made[0] if made else None, box.dimension, vertices, nothing_bent)
+    return defined
+
+
+def with_given(t: Triangulation, ground: Ground, bent: CurvedEdges) -> CurvedEdges:
+    """The curved edges with those of the file that are still there; one that has been cut is straight."""
+    if not len(ground.bent):
+        return bent
+    edges, _ = numbered_edges(t)
+    place = same_edges(t.points, edges, ground.bent)
+    kept = place >= 0
+    both = np.concatenate([bent.edges.reshape(-1, 2), edges[place[kept]]])
+    middles = np.concatenate([bent.middles.reshape(-1, t.dimension), ground.middles[kept]])
+    _, once = np.unique(t.keys(both), return_index=True)
+    return CurvedEdges(both[once], middles[once], bent.limited)
+
+
+def _keys(facets: Ints, vertices: int) -> Ints:
+    """One number for each facet (..., d)."""
+    keys = facets[..., 0].astype(np.int64)
+    for i in range(1, facets.shape[-1]):
+        keys = keys * vertices + facets[..., i]
+    return np.asarray(keys)

@@ -97,16 +97,32 @@ def resolved_rule(
         degree: Degree of the rule on each piece.
         halvings: At most so many; by default as many as along a curved boundary.
     """
+    return simplex_rule(cells, *resolved_pieces(cells, wanted, halvings), degree)
+
+
+def resolved_pieces(
+    cells: Cells, wanted: Callable[[Array], npt.NDArray[np.bool_]], halvings: int | None = None
+) -> tuple[Array, npt.NDArray[np.int64]]:
+    """The owned cells, halved wherever ``wanted`` asks for it.
+
+    Args:
+        cells: Geometry of the mesh.
+        wanted: From the corners of pieces, (m, d + 1, d), to whether they are too large, (m,).
+        halvings: At most so many; by default as many as along a curved boundary.
+
+    Returns:
+        Simplices (m, d + 1, d) in the reference coordinates of their cells (m,).
+    """
     simplices, parent = _whole(cells)
     kept, origin = [], []
     for _ in range(HALVINGS[cells.dimension] if halvings is None else halvings):
-        coarse = wanted(_physical(cells, simplices, parent))
+        coarse = wanted(physical(cells, simplices, parent))
         kept.append(simplices[~coarse])
         origin.append(parent[~coarse])
         simplices, parent = halves(simplices[coarse]), np.repeat(parent[coarse], 2**cells.dimension)
         if not len(simplices):
             break
-    return simplex_rule(cells, np.concatenate([*kept, simplices]), np.concatenate([*origin, parent]), degree)
+    return np.concatenate([*kept, simplices]), np.concatenate([*origin, parent])
 
 
 def _whole(cells: Cells) -> tuple[Array, npt.NDArray[np.int64]]:
@@ -114,7 +130,8 @@ def _whole(cells: Cells) -> tuple[Array, npt.NDArray[np.int64]]:
     return simplices, np.arange(cells.owned, dtype=np.int64)
 
 
-def _physical(cells: Cells, simplices: Array, parent: npt.NDArray[np.int64]) -> Array:
+def physical(cells: Cells, simplices: Array, parent: npt.NDArray[np.int64]) -> Array:
+    """The corners of simplices (m, d + 1, d) in the reference coordinates of their cells (m,) as points."""
     count, corners, dimension = simplices.shape
     flat = simplices.reshape(-1, dimension)
     return cells.points_in(np.repeat(parent, corners), flat).reshape(count, corners, dimension)
@@ -124,8 +141,8 @@ def _sampled(cells: Cells, simplices: Array, parent: npt.NDArray[np.int64], leve
     """The level at the corners and the edge midpoints of each simplex, zero within the boundary's tolerance."""
     first, second = np.triu_indices(simplices.shape[1], 1)
     nodes = np.concatenate([simplices, (simplices[:, first] + simplices[:, second]) / 2], axis=1)
-    physical = _physical(cells, nodes, parent)
-    values = level(physical.reshape(-1, cells.dimension)).reshape(nodes.shape[:2])
+    points = physical(cells, nodes, parent)
+    values = level(points.reshape(-1, cells.dimension)).reshape(nodes.shape[:2])
     values = np.where(np.abs(values) <= BOUNDARY * np.ptp(values, axis=1, keepdims=True), 0.0, values)
     return values[:, : simplices.shape[1]], values[:, simplices.shape[1] :]
 

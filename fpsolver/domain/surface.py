@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from fpsolver.domain.curved import edges_of_facets
-from fpsolver.domain.levelset import Level, edge_roots, evaluate, slopes
-from fpsolver.domain.triangulation import Array, Bools, Ints, Triangulation
+from fpsolver.domain.levelset import Level, edge_roots, evaluate, project, slopes
+from fpsolver.domain.triangulation import Array, Bools, Ints, Triangulation, boundary_facets
 
 PIECES = 8
 """A wall facet is searched in so many pieces for the ends of the absorbing part."""
@@ -52,19 +51,36 @@ def exit_surface(t: Triangulation, levels: Sequence[Level], absorbing: Level | N
         absorbing: Walls where it is negative belong to the exit set.
     """
     facets, cells = boundary_facets(t.cells)
-    wall = on_walls(t.points[facets], t.lower, t.upper)
+    wall = walls_among(t, facets)
     leaving = ~wall
     if absorbing is not None and wall.any():
-        leaving[wall] = evaluate(absorbing, t.points[facets[wall]].mean(axis=1)) < 0
+        leaving[wall] = evaluate(absorbing, _middles(t, levels, facets[wall])) < 0
     facets, cells, wall = facets[leaving], cells[leaving], wall[leaving]
     return Surface(facets, cells, _levels_of(t, levels, facets, wall))
 
 
+def walls_among(t: Triangulation, facets: Ints) -> Bools:
+    """Which facets (k, d) of the boundary of a triangulation belong to that of the domain, (k,)."""
+    of_box = on_walls(t.points[facets], t.lower, t.upper)
+    return np.asarray(of_box | (t.sides[facets][:, :, : t.outer] == 0).all(axis=1).any(axis=1))
+
+
 def curved_part(t: Triangulation, levels: Sequence[Level]) -> tuple[Ints, Bools]:
     """The edges of a triangulation that lie on zero sets which bound it, sorted, and on which, (k, levels)."""
-    surface = exit_surface(t, levels, None)
-    on = surface.level >= 0
-    return edges_of_facets(surface.facets[on], surface.level[on], len(levels))
+    facets, _ = boundary_facets(t.cells)
+    level = _levels_of(t, levels, facets, walls_among(t, facets))
+    on = level >= 0
+    return edges_of_facets(facets[on], level[on], len(levels))
+
+
+def _middles(t: Triangulation, levels: Sequence[Level], facets: Ints) -> Array:
+    """Points (k, d) in the middle of facets of the boundary, on that itself where it is curved."""
+    middles = t.points[facets].mean(axis=1)
+    active = np.zeros((len(facets), len(levels)), dtype=bool)
+    active[:, : t.outer] = (t.sides[facets][:, :, : t.outer] == 0).all(axis=1)
+    if not active.any():
+        return np.asarray(middles)
+    return project(t, levels, active, middles, np.zeros_like(middles, dtype=bool))[0]
 
 
 def wall_ends(t: Triangulation, absorbing: Level, region: Level) -> list[Array]:
@@ -83,20 +99,6 @@ def wall_ends(t: Triangulation, absorbing: Level, region: Level) -> list[Array]:
     return list(found[evaluate(region, found) < 0])
 
 
-def boundary_facets(cells: Ints) -> tuple[Ints, Ints]:
-    """The facets that belong to one cell only, vertices ascending (k, d), and that cell (k,)."""
-    d = cells.shape[1] - 1
-    local = np.array(list(itertools.combinations(range(d + 1), d)))
-    facets = np.sort(cells[:, local].reshape(-1, d), axis=1)
-    base = int(cells.max(initial=0)) + 1
-    keys = facets[:, 0]
-    for i in range(1, d):
-        keys = keys * base + facets[:, i]
-    _, first, count = np.unique(keys, return_index=True, return_counts=True)
-    alone = first[count == 1]
-    return facets[alone], alone // (d + 1)
-
-
 def on_walls(corners: Array, lower: Array, upper: Array) -> Bools:
     """Which facets (k, vertices, d) lie in one face of the box, exactly."""
     return np.asarray(((corners == lower).all(axis=1) | (corners == upper).all(axis=1)).any(axis=1))
@@ -104,7 +106,8 @@ def on_walls(corners: Array, lower: Array, upper: Array) -> Bools:
 
 def _levels_of(t: Triangulation, levels: Sequence[Level], facets: Ints, wall: Bools) -> Ints:
     """The level on which each facet lies: all its vertices do, and among such levels its middle is nearest."""
-    possible = (t.sides[facets] == 0).all(axis=1) & ~wall[:, None]
+    possible = (t.sides[facets] == 0).all(axis=1)
+    possible[:, t.outer :] &= ~wall[:, None]
     doubtful = possible.sum(axis=1) > 1
     distance = np.where(possible, 0.0, np.inf)
     middle = t.points[facets].mean(axis=1)

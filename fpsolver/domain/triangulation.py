@@ -21,7 +21,7 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Triangulation:
-    """Simplices that fill a box.
+    """Simplices that fill a box, or what has been left of it.
 
     Attributes:
         points: Vertices, (n, d).
@@ -31,6 +31,9 @@ class Triangulation:
         spacing: Size of a background cell per direction, (d,): the unit in which lengths and shapes are measured.
         sides: Side of each vertex for each level fitted so far: -1, 0 (on its zero set) or 1, (n, levels).
         locked: Vertices that must not move, (n,).
+        outer: So many levels, the first ones, bound the domain itself, where that is no box.
+        given: So many of these were there before anything was fitted: the boundary of a mesh from a file, of which
+            only ``sides`` are known, and no level function.
     """
 
     points: Array
@@ -40,6 +43,8 @@ class Triangulation:
     spacing: Array
     sides: npt.NDArray[np.int8]
     locked: Bools
+    outer: int = 0
+    given: int = 0
 
     @property
     def dimension(self) -> int:
@@ -109,7 +114,7 @@ class Triangulation:
             points=np.vstack([self.points, points]),
             cells=np.vstack([cells, back]),
             sides=np.vstack([self.sides, sides]),
-            locked=np.concatenate([self.locked, np.zeros(len(edges), dtype=bool)]),
+            locked=np.concatenate([self.locked, (sides[:, : self.given] == 0).any(axis=1)]),
         )
 
     def restricted(self, keep: Bools) -> Triangulation:
@@ -143,6 +148,20 @@ def edges_of(cells: Ints) -> Ints:
     base = int(pairs.max(initial=0)) + 1
     keys = np.unique(pairs[:, 0] * base + pairs[:, 1])
     return np.stack([keys // base, keys % base], axis=1)
+
+
+def boundary_facets(cells: Ints) -> tuple[Ints, Ints]:
+    """The facets that belong to one cell only, vertices ascending (k, d), and that cell (k,)."""
+    d = cells.shape[1] - 1
+    local = np.array(list(itertools.combinations(range(d + 1), d)))
+    facets = np.sort(cells[:, local].reshape(-1, d), axis=1)
+    base = int(cells.max(initial=0)) + 1
+    keys = facets[:, 0]
+    for i in range(1, d):
+        keys = keys * base + facets[:, i]
+    _, first, count = np.unique(keys, return_index=True, return_counts=True)
+    alone = first[count == 1]
+    return facets[alone], alone // (d + 1)
 
 
 def box_triangulation(

@@ -10,6 +10,8 @@ multiplies numbers of one sign only (Grassmann, Taksar, Heyman; for the rows sum
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -46,6 +48,23 @@ class Chain:
     def matrix(self) -> Array:
         """S itself, (m, m)."""
         return np.asarray(np.diag(self.leaving + self.rates.sum(axis=1)) - self.rates)
+
+    def ordered(self, order: Sequence[int]) -> Chain:
+        """The same chain with its states in another order."""
+        return Chain(self.rates[np.ix_(order, order)], self.leaving[list(order)])
+
+    def watched(self, states: Sequence[int]) -> Chain:
+        """The chain as it is seen while it is in some of its states: what it does elsewhere takes no time."""
+        others = [i for i in range(self.size) if i not in states]
+        a, out = self.rates.copy(), self.leaving.copy()
+        for k in others:
+            pivot = out[k] + a[k].sum()
+            if pivot != 0.0:
+                share = a[:, k] / pivot
+                a, out = a + np.outer(share, a[k]), out + share * out[k]
+                np.fill_diagonal(a, 0.0)
+            a[:, k], a[k], out[k] = 0.0, 0.0, 0.0
+        return Chain(a[np.ix_(states, states)], out[list(states)])
 
     def solve(self, rhs: Array, held: Array | None = None) -> Array:
         """u with S u = rhs, (m,); ``held``: values of the first states, (s,), instead of their equations."""

@@ -19,7 +19,7 @@ Array = npt.NDArray[np.float64]
 CEILINGS = (CEILING, 50.0, 40.0, 32.0, 25.0, 20.0, 16.0, 13.0, 10.0)
 """Ceilings tried for an evolution, highest first; where the data reach beyond the last one, no weight is used."""
 
-HIGHEST = {"given": 25.0, "fitted": 16.0}
+HIGHEST = {"given": 25.0, "refined": 25.0, "fitted": 16.0}
 """Ceilings for an evolution with transport, which is not dissipative in the far tails of a weight that is bent or not
 quite stationary: a higher one costs several times more Krylov vectors."""
 
@@ -39,6 +39,8 @@ def reference_weight(model: Model, lower: Sequence[float], upper: Sequence[float
     if model.potential is not None:
         gibbs = model.gradient_drift and model.constant_scalar_diffusion is not None
         return Weight(model.potential, kind="potential" if gibbs else "given")
+    if model.constant_scalar_diffusion == 0.0:
+        return Weight(no_potential)
     if model.dimension == 1:
         return Weight(integrated_potential(model, lower[0], upper[0]), kind="integrated")
     return Weight(fitted_potential(model, lower, upper, comm), kind="fitted")
@@ -54,14 +56,17 @@ class Comparison:
         weight: The reference weight of the model.
         domain: Quadrature points (n, d) of this rank's cells and their weights (n,).
         comm: All ranks.
+        highest: No ceiling above this one; None: as suits the kind of the weight.
     """
 
-    def __init__(self, weight: Weight, domain: tuple[Array, Array], comm: MPI.Comm) -> None:
+    def __init__(
+        self, weight: Weight, domain: tuple[Array, Array], comm: MPI.Comm, highest: float | None = None
+    ) -> None:
         points, volumes = domain
         self._comm = comm
         self._weight = grounded(weight, points, comm)
         exponent = self._weight.potential(points)[0] - self._weight.floor
-        highest = HIGHEST.get(weight.kind, CEILING)
+        highest = min(HIGHEST.get(weight.kind, CEILING), CEILING if highest is None else highest)
         self._masses = {
             ceiling: float(comm.allreduce(volumes @ np.exp(-bend(exponent, ceiling)[0])))
             for ceiling in CEILINGS
@@ -82,3 +87,18 @@ class Comparison:
             if np.log(mass) + np.log(square) <= CONTRAST:
                 return replace(self._weight, ceiling=ceiling)
         return Weight(no_potential)
+
+
+def contrast(weight: Weight, points: Array, volumes: Array, density: Array, comm: MPI.Comm) -> float:
+    """log of 1 + chi^2 between a density and a weight, in nats: 0 where they are proportional. Collective.
+
+    Args:
+        weight: w; its floor does not matter.
+        points: Quadrature points of this rank, (m, d).
+        volumes: Their weights, (m,).
+        density: rho there, (m,).
+    """
+    exponent = weight(points)[0]
+    masses = volumes @ np.exp(-exponent), volumes @ (density**2 * np.exp(exponent)), volumes @ density
+    mass, square, total = (comm.allreduce(float(value)) for value in masses)
+    return float(np.log(mass) + np.log(square) - 2.0 * np.log(abs(total)))

@@ -21,6 +21,7 @@ from scipy.interpolate import NdBSpline, make_interp_spline
 from fpsolver.domain.box import box_mesh
 from fpsolver.generator.forms import Forms
 from fpsolver.generator.quadrature import Quadrature, owned_vector
+from fpsolver.generator.sound import sound
 from fpsolver.generator.weight import Potential, bend
 from fpsolver.linalg import Factorization, SolveCount
 from fpsolver.model.coefficients import Model
@@ -56,7 +57,11 @@ def fitted_potential(model: Model, lower: Sequence[float], upper: Sequence[float
         upper: Upper corner.
         comm: All ranks.
     """
-    spline = on_root(comm, lambda: _Fit(model, lower, upper).run())
+    return spline_potential(on_root(comm, lambda: _Fit(model, lower, upper).run()), lower, upper)
+
+
+def spline_potential(spline: NdBSpline, lower: Sequence[float], upper: Sequence[float]) -> Potential:
+    """A spline and its gradient; points outside of the box take the values on its edge."""
     edges = [np.asarray(lower, dtype=float), np.asarray(upper, dtype=float)]
     dimension = len(lower)
 
@@ -78,7 +83,8 @@ class _Fit:
         self._space = fem.functionspace(domain, ("Lagrange", 2))
         self._quadrature = Quadrature(self._space, 8)
         self._shape = self._quadrature.points.shape
-        coefficients = model(self._quadrature.points.reshape(-1, model.dimension))
+        points = self._quadrature.points.reshape(-1, model.dimension)
+        coefficients, _ = sound(model(points), points, MPI.COMM_SELF)
         self._advection = coefficients.advection.reshape(self._shape)
         self._diffusion = _regular(coefficients.diffusion).reshape(*self._shape, model.dimension)
         self._forms = Forms(self._space, self._quadrature)

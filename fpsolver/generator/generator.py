@@ -32,6 +32,7 @@ from petsc4py import PETSc
 from fpsolver.domain.rules import Rule
 from fpsolver.generator.forms import Forms
 from fpsolver.generator.quadrature import Quadrature, owned_vector
+from fpsolver.generator.sound import definite, sound
 from fpsolver.generator.weight import Weight, grounded
 from fpsolver.model.coefficients import Coefficients, Model
 
@@ -55,6 +56,7 @@ class Generator:
         reversible: K is symmetric: detailed balance holds and w is the stationary density.
         nodal: w at the nodes for the monotone companion, whose density interpolates w h between them; None for the
             weighted form, whose density is w h at every point.
+        raised: Least eigenvalue of D, relative to the size of D, that was taken as zero: round-off. 0: there was none.
     """
 
     space: fem.FunctionSpace
@@ -65,6 +67,7 @@ class Generator:
     model: Model
     reversible: bool
     nodal: PETSc.Vec | None = None
+    raised: float = 0.0
 
     @property
     def comm(self) -> MPI.Comm:
@@ -96,7 +99,7 @@ class Generator:
     def coefficients(self) -> Coefficients:
         """Drift and diffusion at the quadrature points of the owned cells, cell by cell."""
         points = self.quadrature.points[: self.quadrature.cells.owned]
-        return self.model(points.reshape(-1, points.shape[2]))
+        return definite(self.model(points.reshape(-1, points.shape[2])))[0]
 
     @cached_property
     def one(self) -> PETSc.Vec:
@@ -178,12 +181,15 @@ def weighted_generator(domain: mesh.Mesh, model: Model, degree: int, weight: Wei
         model: Drift and diffusion.
         degree: Polynomial degree, from 1.
         weight: Its floor is moved to the minimum over the quadrature points.
+
+    Raises:
+        Unsound: A coefficient is not finite, or D has a negative eigenvalue, at a quadrature point.
     """
     space = fem.functionspace(domain, ("Lagrange", degree))
     quadrature = Quadrature(space, 2 * degree + 4)
     shape = quadrature.points.shape
     points = quadrature.points.reshape(-1, shape[2])
-    coefficients = model(points)
+    coefficients, raised = sound(model(points), points, domain.comm)
     weight = grounded(weight, points, domain.comm)
     exponent, slope = weight(points)
     transport, reversible = _remaining_drift(coefficients, slope, domain.comm)
@@ -198,7 +204,7 @@ def weighted_generator(domain: mesh.Mesh, model: Model, degree: int, weight: Wei
     stiffness.assemble()
     mass = fem_petsc.assemble_matrix(forms.mass())
     mass.assemble()
-    return Generator(space, stiffness, mass, weight, quadrature, model, reversible)
+    return Generator(space, stiffness, mass, weight, quadrature, model, reversible, raised=raised)
 
 
 def _remaining_drift(coefficients: Coefficients, slope: Array, comm: MPI.Comm) -> tuple[Array, bool]:

@@ -29,6 +29,7 @@ from petsc4py import PETSc
 from fpsolver.errors import BadUsage
 from fpsolver.generator.generator import Generator, is_absorbed
 from fpsolver.generator.quadrature import Quadrature
+from fpsolver.generator.sound import finite
 from fpsolver.generator.weight import Weight, grounded
 from fpsolver.model.coefficients import Model
 from fpsolver.runtime.ranks import agree
@@ -72,8 +73,8 @@ def monotone_generator(domain: mesh.Mesh, model: Model, weight: Weight) -> Gener
         weight: Its floor is moved to the smallest potential at nodes and quadrature points; its ceiling is kept.
 
     Raises:
-        BadUsage: D is not a multiple of the identity, or vanishes; the mesh is not Delaunay; or the potential varies
-            too much inside a cell.
+        BadUsage: D is not a multiple of the identity, or vanishes; a coefficient is not finite; the mesh is not
+            Delaunay; or the potential varies too much inside a cell.
     """
     space = fem.functionspace(domain, ("Lagrange", 1))
     quadrature = Quadrature(space, QUADRATURE_DEGREE)
@@ -176,7 +177,7 @@ def _exponents(edges: _Edges, nodes: Array, model: Model, weight: Weight, comm: 
     """beta at the ends and the mean of e^beta / D, from a potential where one absorbs the drift to round-off."""
     shape, dimension = edges.points.shape[:2], nodes.shape[1]
     points = edges.points.reshape(-1, dimension)
-    everywhere = model(np.vstack([points, nodes]))
+    everywhere = finite(model(np.vstack([points, nodes])), np.vstack([points, nodes]), comm)
     scalar, at_nodes = np.split(_scalar(everywhere.diffusion, np.vstack([points, nodes]), comm), [len(points)])
     advection = everywhere.advection[: len(points)]
     diffusion = scalar.reshape(shape)

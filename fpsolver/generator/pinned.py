@@ -99,6 +99,25 @@ class Pinned:
         """
         return self._solved(rhs, self.forward, self.backward, held, transposed=False)
 
+    def solve_apart(self, rhs: PETSc.Vec) -> tuple[float, PETSc.Vec]:
+        """The solution u of K u = rhs, u = 0 on the fixed nodes, as a number and a vector whose sum it is.
+
+        The number is u at the first pin, and the vector is small around it, so that derivatives there are not
+        differences of large numbers. With e the probability to be fixed before any pin is hit,
+
+            u - g_1 = z - g_1 e + sum_q (g_q - g_1) u_q.
+        """
+        free = rhs.copy()
+        free.array[self._fixed] = 0.0
+        values = self.chain.solve(np.asarray(free.mDot(self.forward)), None)
+        apart = self._rest_solution(free, transposed=False)
+        fixed = owned_vector(self.generator.space)
+        fixed.array[self._fixed] = -1.0
+        leaving = self._rest_solution(self._image(fixed, transposed=False), transposed=False)
+        leaving.array[self._fixed] = 1.0
+        apart.maxpy([-float(values[0]), *(values[1:] - values[0])], [leaving, *self.backward[1:]])
+        return float(values[0]), apart
+
     def solve_transposed(self, rhs: PETSc.Vec, held: Array | None = None) -> PETSc.Vec:
         """h with K^T h = rhs; arguments as for `solve`."""
         return self._solved(rhs, self.backward, self.forward, held, transposed=True)

@@ -38,12 +38,14 @@ class Weight:
         floor: Smallest value of Psi on the domain.
         ceiling: Where the bend begins, in nats above the floor.
         kind: Where Psi comes from: "potential", "given", "integrated", "fitted" or "none".
+        ratio: By what the noise of the case was multiplied in the model that Psi belongs to.
     """
 
     potential: Potential
     floor: float = 0.0
     ceiling: float = CEILING
     kind: str = "none"
+    ratio: float = 1.0
 
     def __call__(self, points: Array) -> tuple[Array, Array]:
         """The bent exponent (n,) and its gradient (n, d) at points (n, d)."""

@@ -56,8 +56,9 @@ def wells(
     inside: Callable[[Array], Bools] | None = None,
     depth: float = DEPTH,
     highest: float = HIGHEST,
+    domain: Callable[[Array], Bools] | None = None,
 ) -> Wells:
-    """The wells of a potential in a box or in a part of it.
+    """The wells of a potential in a domain or in a part of it.
 
     Args:
         potential: Points (n, d) to Psi in nats, (n,).
@@ -66,17 +67,20 @@ def wells(
         inside: Points to whether they are in the part; its boundary inside of the box is an exit.
         depth: Least depth of a well, in nats.
         highest: The flood ends so many nats above the lowest point.
+        domain: Points to whether they are in the domain, whose boundary reflects; None: the box is the domain.
     """
     d = len(lower)
     points = lattice_of(lower, upper)
     shape = points.shape[:-1]
     flat = points.reshape(-1, d)
-    mask = np.ones(shape, dtype=bool) if inside is None else inside(flat).reshape(shape)
+    whole = np.ones(shape, dtype=bool) if domain is None else domain(flat).reshape(shape)
+    mask = whole if inside is None else whole & inside(flat).reshape(shape)
     if not mask.any():
-        mask = np.ones(shape, dtype=bool)
-    level = np.where(mask, potential(flat).reshape(shape), np.inf)
+        mask = whole
+    level = np.full(shape, np.inf)
+    level[mask] = potential(points[mask])
     level -= level.min()
-    leaves = mask & ndimage.binary_dilation(~mask, np.ones((3,) * d))
+    leaves = mask & ndimage.binary_dilation(whole & ~mask, np.ones((3,) * d))
     return flooded(points, level, leaves, depth, highest)
 
 

@@ -6,7 +6,7 @@ Newton's method, all at once; Hessians are central differences of the exact grad
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,17 +80,26 @@ class CriticalPoint:
         return {0: "minimum", len(self.point): "maximum"}.get(self.index, "saddle")
 
 
-def critical_points(model: Model, lower: Sequence[float], upper: Sequence[float]) -> list[CriticalPoint]:
+def critical_points(
+    model: Model,
+    lower: Sequence[float],
+    upper: Sequence[float],
+    inside: Callable[[Array], Bools] | None = None,
+) -> list[CriticalPoint]:
     """The isolated critical points of the loss in a box, by ascending loss.
 
     Args:
         model: Its loss; empty for one that is constant.
         lower: Lower corner of the box.
         upper: Upper corner.
+        inside: Which points (n, d) count; None: all.
     """
     slopes = Slopes(model, lower, upper)
     with np.errstate(all="ignore"):
         found, hessians = slopes.zeros()
+    if inside is not None and len(found):
+        here = inside(found)
+        found, hessians = found[here], hessians[here]
     if not len(found):
         return []
     values, vectors = np.linalg.eigh(hessians)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from fpsolver.errors import BadUsage
 from fpsolver.output.results import FILE, read_results
 from fpsolver.output.tables import Table, certificate_table, footnotes, number, section_tables, verdict
-from fpsolver.runtime import Console
+from fpsolver.runtime import Console, say
 
 FRAME = ("schema", "title", "status", "mesh", "generator", "certificate", "timing", "ranks", "versions")
 """Entries that describe the run; all others are sections of results."""
@@ -28,25 +28,33 @@ def show(folder: Path, as_json: bool = False) -> None:
     """
     results = _read(folder)
     if as_json:
-        print((folder / FILE).read_text(encoding="utf-8"), end="")
+        say((folder / FILE).read_text(encoding="utf-8").rstrip("\n"))
         return
+    reasons: list[str] = []
+    certificate = results.get("certificate")
+    try:
+        tables = _tables(results, _coordinates(folder), reasons)
+        last = [*footnotes(reasons), *([verdict(certificate)] if isinstance(certificate, dict) else [])]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # a file that others have written or changed
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+        remedy = "run the case again with --fresh"
+        raise BadUsage(f"{folder / FILE}: not the results of a run ({reason}); {remedy}") from None
     console = Console()
     console.say(str(results.get("title") or folder))
-    coordinates = _coordinates(folder)
-    reasons: list[str] = []
+    for table in tables:
+        console.table(table.title, table.columns, table.rows)
+    for line in last:
+        console.say(line)
+
+
+def _tables(results: Mapping[str, Any], coordinates: Sequence[str], reasons: list[str]) -> list[Table]:
+    """All tables; why numbers have no value or error is added to ``reasons``."""
     tables = [_run_table(results)]
     for name, entry in results.items():
         if name not in FRAME:
             tables += section_tables(name, entry, coordinates, reasons)
     certificate = results.get("certificate")
-    if isinstance(certificate, dict):
-        tables.append(certificate_table(certificate))
-    for table in tables:
-        console.table(table.title, table.columns, table.rows)
-    for line in footnotes(reasons):
-        console.say(line)
-    if isinstance(certificate, dict):
-        console.say(verdict(certificate))
+    return tables + ([certificate_table(certificate)] if isinstance(certificate, dict) else [])
 
 
 def _read(folder: Path) -> dict[str, Any]:

@@ -35,6 +35,8 @@ def write_state(comm: MPI.Intracomm, path: Path, state: FinalState) -> None:
             kind=state.kind,
             floor=state.floor,
             ceiling=state.ceiling,
+            ratio=state.ratio,
+            spline=np.zeros(0) if state.spline is None else state.spline,
         )
         atomic.write_bytes(path, buffer.getvalue())
 
@@ -58,6 +60,8 @@ def read_state(folder: Path) -> FinalState:
                 str(file["kind"]),
                 float(file["floor"]),
                 float(file["ceiling"]),
+                float(file["ratio"]),
+                np.asarray(file["spline"], dtype=float) if file["spline"].size else None,
             )
     except FileNotFoundError:
         raise BadUsage(

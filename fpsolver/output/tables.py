@@ -19,6 +19,7 @@ _AT_POINTS = {
     "sets": "set at",
     "classes": "class at",
     "critical_points": "critical point at",
+    "fits": "fit from",
 }
 """What an entry at a point is called, by the key of its list."""
 
@@ -64,7 +65,28 @@ def section_tables(name: str, entry: object, coordinates: Sequence[str], reasons
     if _is_list_of_tables(entry):
         assert isinstance(entry, list)
         parts = [(_title(name, place, part), _without(part, PLACES)) for place, part in enumerate(entry)]
-    return [Table(title, COLUMNS, list(_rows(part, coordinates, reasons))) for title, part in parts]
+    tables = []
+    for title, part in parts:
+        theorems = part.get("theory") if isinstance(part, Mapping) else None
+        rest = _without(part, ("theory",)) if isinstance(part, Mapping) and theorems else part
+        tables.append(Table(title, COLUMNS, list(_rows(rest, coordinates, reasons))))
+        if theorems:
+            tables.append(_theorem_table(f"{title}: theory", theorems, reasons))
+    return tables
+
+
+def _theorem_table(title: str, theorems: Sequence[Mapping[str, Any]], reasons: list[str]) -> Table:
+    """What theory promises beside what was measured; why a theorem applies or does not is a footnote."""
+    rows = []
+    for each in theorems:
+        if each["why"] not in reasons:
+            reasons.append(each["why"])
+        found = (NO_NUMBER, "", "", "", "")
+        if each["applies"]:
+            measured = number(None) if each["measured"] is None else _value(each["measured"])
+            found = _value(each["promises"]), each["binds"], measured, each["concerns"], number(each["holds"])
+        rows.append((each["theorem"], f"({reasons.index(each['why']) + 1})", *found))
+    return Table(title, ("theorem", "", "promises", "", "measured", "of", "holds"), rows)
 
 
 def number(value: object) -> str:
@@ -133,6 +155,8 @@ def _element(
     elif isinstance(entry, Mapping) and "point" in entry:
         where = _AT_POINTS.get(key, "at")
         yield from _flat(f"{before}{where} {number(entry['point'])}:", _without(entry, ("point",)), coordinates)
+    elif key == "levels" and isinstance(entry, Mapping) and "level" in entry:
+        yield from _flat(f"{before}at noise {number(entry['level'])}:", _without(entry, ("level",)), coordinates)
     elif key == "rates" and isinstance(entry, list) and len(entry) == length:
         for other in range(length):
             if other != place:

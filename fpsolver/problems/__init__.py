@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from fpsolver.case import Case
 from fpsolver.problems.base import Answer, Setting
 from fpsolver.problems.committor import solve_committors
+from fpsolver.problems.entropy import solve_entropy
 from fpsolver.problems.evolution import solve_evolution
 from fpsolver.problems.exit_time import solve_exits
+from fpsolver.problems.noisy_sgd import solve_noisy_sgd
+from fpsolver.problems.splitting import solve_splitting
 from fpsolver.problems.stationary import solve_stationary
 
 __all__ = ["PROBLEMS", "Answer", "Problem", "Setting"]
@@ -26,6 +29,11 @@ class Problem:
 PROBLEMS: dict[str, Problem] = {
     "evolution": Problem(lambda case: case.evolution is not None, solve_evolution),
     "stationary": Problem(lambda case: case.stationary is not None, solve_stationary),
+    "noisy_sgd": Problem(
+        lambda case: case.stationary is not None and bool(case.stationary.regularizations), solve_noisy_sgd
+    ),
+    "entropy": Problem(lambda case: case.entropy is not None, solve_entropy),
     "exit": Problem(lambda case: bool(case.exits), solve_exits),
     "committor": Problem(lambda case: bool(case.committors), solve_committors),
+    "splitting": Problem(lambda case: case.splitting is not None, solve_splitting),
 }

@@ -13,68 +13,31 @@ import numpy.typing as npt
 from dolfinx import fem, mesh
 from petsc4py import PETSc
 
-from fpsolver.case import Case, Noise
+from fpsolver.case import Case, MeshFile, Noise, Region
 from fpsolver.certificate import Check
 from fpsolver.domain.cells import Cells
 from fpsolver.domain.grading import Grading
+from fpsolver.domain.ground import group_level
 from fpsolver.domain.lattice import Lattice, sublattice
+from fpsolver.domain.levelset import Level
+from fpsolver.domain.region_mesh import RegionMesh, region_mesh
+from fpsolver.domain.regions import at_points
 from fpsolver.generator.boundary import grading_for
 from fpsolver.generator.choice import reference_weight
-from fpsolver.generator.generator import Generator, weighted_generator
-from fpsolver.generator.monotone import monotone_generator
+from fpsolver.generator.generator import Generator
 from fpsolver.generator.projection import Projection
 from fpsolver.generator.weight import Weight
 from fpsolver.model import Model, build
-from fpsolver.problems.observables import Moments
+from fpsolver.problems.generators import about_noise, generator_of
+from fpsolver.problems.recorder import Recorder, Silent
 from fpsolver.quantity import Quantity
 from fpsolver.state import FinalState
 
 Array = npt.NDArray[np.float64]
 
+__all__ = ["NO_ESTIMATE", "Answer", "Part", "Recorder", "Setting", "Silent", "Store", "Watcher", "joined"]
+
 NO_ESTIMATE = "error estimates are not computed in this version"
-
-
-class Recorder(Protocol):
-    """Where a problem leaves fields and rows while it works. All calls are collective."""
-
-    def frame(self, time: float, lattice: Lattice, density: Array) -> None:
-        """The projected density at the points of the lattice."""
-        ...
-
-    def fields(self, lattice: Lattice, fields: Mapping[str, Array]) -> None:
-        """Fields that do not depend on time, at this rank's points of the lattice: scalars (n,) or vectors (n, d)."""
-        ...
-
-    def state(self, state: FinalState) -> None:
-        """What the evolution ended with: this rank's nodes and values."""
-        ...
-
-    def row(self, time: float, step: int, moments: Moments, min_density: float, more: Mapping[str, float]) -> None:
-        """One row of the curves; what watchers of the evolution add comes by the names of its columns."""
-        ...
-
-    def table(self, name: str, columns: Sequence[str], rows: Array) -> None:
-        """A whole table, such as ``survival_left.csv``: rows (n, columns), the same on all ranks."""
-        ...
-
-
-class Silent:
-    """A recorder that keeps nothing: companions only give numbers."""
-
-    def frame(self, time: float, lattice: Lattice, density: Array) -> None:
-        """Nothing."""
-
-    def fields(self, lattice: Lattice, fields: Mapping[str, Array]) -> None:
-        """Nothing."""
-
-    def state(self, state: FinalState) -> None:
-        """Nothing."""
-
-    def row(self, time: float, step: int, moments: Moments, min_density: float, more: Mapping[str, float]) -> None:
-        """Nothing."""
-
-    def table(self, name: str, columns: Sequence[str], rows: Array) -> None:
-        """Nothing."""
 
 
 class Watcher(Protocol):
@@ -204,11 +167,39 @@ class Setting:
 
     def generator(self, weight: Weight, domain: mesh.Mesh | None = None) -> Generator:
         """The generator of the case's scheme and degree, on the case's mesh or on that of a part. Collective."""
-        settings = self.case.discretization
-        domain = self.domain if domain is None else domain
-        if settings.scheme == "monotone":
-            return monotone_generator(domain, self.model, weight)
-        return weighted_generator(domain, self.model, settings.degree, weight)
+        found = generator_of(self.case, self.model, self.domain if domain is None else domain, weight)
+        if line := about_noise(found):
+            self.of_model.once("about_noise", lambda: self.announce(line))
+        return found
+
+    @property
+    def absorbing(self) -> Level | None:
+        """Negative on the walls that end the process; None where all reflect."""
+        boundary, domain = self.case.boundary, self.case.domain
+        if boundary is None:
+            return None
+        if boundary.absorbing is not None:
+            return at_points(boundary.absorbing, self.case.coordinates)
+        assert isinstance(domain, MeshFile)
+        assert boundary.group is not None
+        return group_level(domain, boundary.group)
+
+    def region_mesh(
+        self, region: Region, weight: Weight, passes: float = 0.0, anchors: Sequence[npt.ArrayLike] = ()
+    ) -> RegionMesh:
+        """The mesh of a region for a weight, fine enough; made once and kept. Collective.
+
+        Args:
+            region: The region; its name is the key.
+            weight: What the mesh is graded for.
+            passes: See `Grading`.
+            anchors: Points that shall be vertices.
+        """
+        comm, domain = self.domain.comm, self.case.domain
+        return self.of_mesh.once(
+            ("mesh", region.name),
+            lambda: region_mesh(comm, domain, region, self.absorbing, self.grading(weight, passes), anchors),
+        )
 
     def grading(self, weight: Weight, passes: float = 0.0) -> Grading:
         """How small cells have to be for a weight; see `grading_for`."""

@@ -16,12 +16,11 @@ from mpi4py import MPI
 from fpsolver.case import Case, Committor, Region
 from fpsolver.case.expressions import outside
 from fpsolver.domain.cells import Cells
-from fpsolver.domain.region_mesh import RegionMesh, region_mesh
+from fpsolver.domain.region_mesh import RegionMesh
 from fpsolver.domain.regions import at_points
 from fpsolver.errors import BadUsage
 from fpsolver.generator.boundary import exit_nodes
 from fpsolver.generator.generator import Generator
-from fpsolver.generator.weight import Weight
 from fpsolver.model import Coefficients, Model
 from fpsolver.problems.base import Setting
 from fpsolver.problems.landscape import fitting_weight, landscape
@@ -125,7 +124,7 @@ def between(setting: Setting, wanted: Committor) -> Between:
         ("wells", region.name), lambda: landscape(setting, lambda points: np.asarray(level(points) < 0.0))
     )
     weight = fitting_weight(setting.reference, found)
-    fitted = setting.of_mesh.once(("mesh", region.name), lambda: _mesh(setting, region, weight, found.top))
+    fitted = setting.region_mesh(region, weight, found.top)
     generator = setting.generator(weight, fitted.mesh)
     from_source, from_target = (_distance(case, case.regions[name]) for name in (wanted.source, wanted.target))
 
@@ -156,16 +155,9 @@ def between(setting: Setting, wanted: Committor) -> Between:
     )
 
 
-def _mesh(setting: Setting, region: Region, weight: Weight, passes: float) -> RegionMesh:
-    case = setting.case
-    absorbing = case.boundary.absorbing if case.boundary is not None else None
-    grading = setting.grading(weight, passes)
-    return region_mesh(setting.domain.comm, case.domain, region, absorbing, grading)
-
-
 def _ends(generator: Generator, fitted: RegionMesh, model: Model, nearer: Callable[[Array], Bools]) -> Ends:
-    of_sets = exit_nodes(generator.space, replace(fitted, absorbing=None), model)
-    everywhere = of_sets if fitted.absorbing is None else exit_nodes(generator.space, fitted, model)
+    of_sets = exit_nodes(generator.space, fitted.without_walls(), model)
+    everywhere = exit_nodes(generator.space, fitted, model) if fitted.of_walls.any() else of_sets
     points = generator.space.tabulate_dof_coordinates()[: len(of_sets), : generator.model.dimension]
     target = of_sets & nearer(points)
     return Ends(of_sets & ~target, target, everywhere & ~of_sets)

@@ -8,10 +8,11 @@ import numpy as np
 from petsc4py import PETSc
 
 from fpsolver.case import Committor
-from fpsolver.domain.evaluate import evaluate
+from fpsolver.domain.evaluate import evaluate_within
 from fpsolver.domain.locate import point_rules
+from fpsolver.domain.regions import at_points
 from fpsolver.problems.base import Setting
-from fpsolver.problems.between import Between
+from fpsolver.problems.between import Between, region_between
 from fpsolver.problems.reactive import Transitions
 from fpsolver.quantity import Quantity
 
@@ -37,7 +38,9 @@ def write_fields(
     lattice, _ = setting.lattice
     points = lattice.points[:, : lattice.dimension]
     vectors = [committor] + ([] if transitions is None else transitions.current())
-    values = evaluate([problem.generator.function(vector) for vector in vectors], points)
+    level = at_points(region_between(setting.case, wanted).level, setting.case.coordinates)
+    functions = [problem.generator.function(vector) for vector in vectors]
+    values = evaluate_within(functions, points, level(points) < 0.0)
     inside = np.isnan(values[0])
     probability = np.where(inside, problem.nearer_target(points).astype(float), values[0])
     fields = {f"committor_{wanted.source}_{wanted.target}": np.clip(probability, 0.0, 1.0)}

@@ -12,13 +12,15 @@ from mpi4py import MPI
 from scipy.spatial import cKDTree
 
 from fpsolver.case import Case
-from fpsolver.domain.box import box_mesh
 from fpsolver.domain.cells import Cells
 from fpsolver.domain.locate import OUTSIDE, locate
+from fpsolver.domain.region_mesh import domain_mesh
 from fpsolver.errors import BadUsage
 from fpsolver.generator.choice import reference_weight
 from fpsolver.generator.weight import Weight, no_potential
 from fpsolver.model import build
+from fpsolver.model.scaled import ScaledModel
+from fpsolver.problems.close_weight import refined_weight
 from fpsolver.state import FinalState
 
 Array = npt.NDArray[np.float64]
@@ -38,8 +40,7 @@ def earlier_density(case: Case, state: FinalState, comm: MPI.Comm) -> Callable[[
     Raises:
         BadUsage: The state does not belong to the case.
     """
-    box = case.domain
-    domain = box_mesh(MPI.COMM_SELF, box.lower, box.upper, box.cells, box.diagonal)
+    domain = domain_mesh(MPI.COMM_SELF, case.domain)
     space = fem.functionspace(domain, ("Lagrange", state.degree))
     nodes = space.tabulate_dof_coordinates()[:, : case.dimension]
     distance, index = cKDTree(state.points).query(nodes)
@@ -62,5 +63,10 @@ def earlier_density(case: Case, state: FinalState, comm: MPI.Comm) -> Callable[[
 def _weight(case: Case, state: FinalState, comm: MPI.Comm) -> Weight:
     if state.kind == "none":
         return Weight(no_potential)
-    found = reference_weight(build(case), case.domain.lower, case.domain.upper, comm)
+    if state.spline is not None:
+        return replace(refined_weight(case, state.spline), floor=state.floor, ceiling=state.ceiling)
+    model = build(case)
+    if state.ratio != 1.0:
+        model = ScaledModel(model, state.ratio, 1.0, case.noise.regularization)
+    found = reference_weight(model, case.domain.lower, case.domain.upper, comm)
     return replace(found, floor=state.floor, ceiling=state.ceiling)

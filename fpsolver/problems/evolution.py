@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from petsc4py import PETSc
 
-from fpsolver.generator.choice import Comparison
 from fpsolver.generator.generator import Generator
 from fpsolver.generator.weight import Weight
 from fpsolver.linalg import Factorization
 from fpsolver.problems.base import Answer, Setting, Watcher
+from fpsolver.problems.dials import Dials
 from fpsolver.problems.earlier import earlier_density
 from fpsolver.problems.initial import InitialDensity, initial_density
 from fpsolver.problems.journal import Journal
+from fpsolver.problems.ladder import Ladder, sampled
+from fpsolver.problems.legs import Carrier, Leg, carrier_of, legs_of
+from fpsolver.problems.walls import WallWatcher
 from fpsolver.problems.watchers import WATCHERS
-from fpsolver.propagation import PROPAGATORS, Settings, State
+from fpsolver.propagation import Settings, State
 
 Array = npt.NDArray[np.float64]
 
@@ -59,39 +62,96 @@ def evolution_of(setting: Setting) -> Evolved:
 
 
 def _evolved(setting: Setting) -> Evolved:
-    wanted = setting.case.evolution
+    case = setting.case
+    wanted = case.evolution
     assert wanted is not None
-    watched = {name: make(setting) for name, (asks, make) in WATCHERS.items() if asks(setting.case)}
+    watched = {name: make(setting) for name, (asks, make) in WATCHERS.items() if asks(case)}
+    watchers = list(watched.values())
+    if case.schedule is not None and not setting.is_companion:
+        watchers.append(Dials(case.schedule))
     settings = Settings(wanted.tolerance, setting.heartbeat)
     initial = _initial(setting)
-    comparison = Comparison(setting.reference, setting.quadrature_points, setting.domain.comm)
-    generator = setting.generator(comparison.best(initial.rule.points, initial.rule.weights, initial.density))
+    legs, ladder = legs_of(case), Ladder(setting)
+    weight = ladder.first(legs[0], (initial.rule.points, initial.rule.weights, initial.density))
+    carrier = carrier_of(setting, legs[0], weight)
+    generator = carrier.generator
     _announce(setting, generator)
     vector = _solved(generator, generator.quadrature.functional_of_rule(initial.rule, initial.density), settings)
-    journal = Journal(setting, generator, list(watched.values()))
+    walls = WallWatcher(setting)
+    if not setting.is_companion:
+        watchers.append(walls)
+    journal = Journal(setting, generator, watchers)
     journal.note(State(0.0, vector, 0, is_output=False), frame=not initial.is_point)
-
-    propagate = PROPAGATORS[wanted.method]
-    ahead, now, considered = list(wanted.output_times), 0.0, 0.0
-    while ahead:
-        for state in propagate(generator, vector, ahead, settings, now):
-            if state.is_output or wanted.method == "sdirk":
-                journal.note(state, frame=state.is_output)
-            now, vector = state.time, state.vector
-            ahead = [time for time in ahead if time > now]
-            setting.progress(1.0 - len(ahead) / len(wanted.output_times), f"t = {now:.6g}")
-            if ahead and state.is_output and now >= RECONSIDER * considered:
-                considered = now
-                better = _better(comparison, generator, vector)
-                if better is not None:
-                    density = generator.density(vector)
-                    generator = setting.generator(better)
-                    _announce(setting, generator, now)
-                    vector = _solved(generator, generator.quadrature.functional(density), settings)
-                    journal.enter(generator)
-                    break
+    for leg in legs:
+        way = _Way(setting, leg, settings, ladder, journal)
+        if leg is not legs[0]:
+            carrier, vector = way.entered(carrier, vector)
+        carrier, vector = way.through(carrier, vector)
     journal.keep()
-    return Evolved(journal.answer(settings), watched)
+    answer = journal.answer(settings)
+    return Evolved(answer if setting.is_companion else walls.added(answer), watched)
+
+
+@dataclass(frozen=True)
+class _Way:
+    """One leg of an evolution. All methods are collective.
+
+    Attributes:
+        setting: The case and the outside world.
+        leg: The leg.
+        settings: Of the time stepping.
+        ladder: The weights to choose from.
+        journal: Notes the states.
+    """
+
+    setting: Setting
+    leg: Leg
+    settings: Settings
+    ladder: Ladder
+    journal: Journal
+
+    def entered(self, before: Carrier, vector: PETSc.Vec) -> tuple[Carrier, PETSc.Vec]:
+        """The density at the start of the leg, with what carries it on; the same as before where that serves."""
+        density = before.generator.density(vector)
+        sample, present = sampled(before.generator, density), before.generator.weight
+        if self.leg.switches:
+            return self._exchanged(before, density, self.ladder.next(self.leg, sample), self.leg.start)
+        weight = self.ladder.better(self.leg, present, sample)
+        return (before, vector) if weight is None else self._exchanged(before, density, weight, self.leg.start)
+
+    def through(self, carrier: Carrier, vector: PETSc.Vec) -> tuple[Carrier, PETSc.Vec]:
+        """Carry a density to the end of the leg; every state of interest is noted."""
+        wanted = self.setting.case.evolution
+        assert wanted is not None
+        outputs, leg = wanted.output_times, self.leg
+        every = wanted.method == "sdirk" or not leg.constant
+        ahead = sorted({time for time in outputs if leg.start < time < leg.end} | {leg.end})
+        now = considered = leg.start
+        while ahead:
+            for state in carrier.states(vector, ahead, self.settings, now):
+                now, vector = state.time, state.vector
+                is_output = state.is_output and now in outputs
+                if every or state.is_output:
+                    self.journal.note(replace(state, is_output=is_output), frame=is_output)
+                ahead = [time for time in ahead if time > now]
+                self.setting.progress(sum(time <= now for time in outputs) / len(outputs), f"t = {now:.6g}")
+                if ahead and is_output and now - leg.start >= RECONSIDER * (considered - leg.start):
+                    considered = now
+                    density = carrier.generator.density(vector)
+                    better = self.ladder.better(leg, carrier.generator.weight, sampled(carrier.generator, density))
+                    if better is not None:
+                        carrier, vector = self._exchanged(carrier, density, better, now)
+                        break
+        return carrier, vector
+
+    def _exchanged(self, before: Carrier, density: Array, weight: Weight, now: float) -> tuple[Carrier, PETSc.Vec]:
+        """The same density with respect to another weight: its M-projection, which keeps the mass."""
+        found = carrier_of(self.setting, self.leg, weight)
+        generator = found.generator
+        _announce(self.setting, generator, now)
+        vector = _solved(generator, generator.quadrature.functional(density), self.settings)
+        self.journal.enter(generator)
+        return found, vector
 
 
 def describe(weight: Weight) -> str:
@@ -101,6 +161,7 @@ def describe(weight: Weight) -> str:
         "given": "exp(-noise.potential)",
         "integrated": "exp(-integral of a/D)",
         "fitted": "by exponential fitting",
+        "refined": "refined to the stationary density",
         "none": "none, as the density reaches far beyond the stationary one",
     }
     return kinds[weight.kind]
@@ -139,15 +200,3 @@ def _solved(generator: Generator, functional: PETSc.Vec, settings: Settings) -> 
     vector = mass.solve(functional)
     mass.destroy()
     return vector
-
-
-def _better(comparison: Comparison, generator: Generator, vector: PETSc.Vec) -> Weight | None:
-    """A weight with a higher ceiling that the density allows by now; None if there is none."""
-    quadrature = generator.quadrature
-    points = quadrature.points[: quadrature.cells.owned]
-    best = comparison.best(
-        points.reshape(-1, points.shape[2]), quadrature.measure.ravel(), generator.density(vector).ravel()
-    )
-    present = generator.weight
-    higher = best.kind != "none" and (present.kind == "none" or best.ceiling > present.ceiling)
-    return best if higher else None

@@ -26,6 +26,7 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
+from fpsolver.domain.outline import directions
 from fpsolver.model import Model
 
 Array = npt.NDArray[np.float64]
@@ -35,8 +36,7 @@ RAYS = {1: 2, 2: 180, 3: 600}
 RADII = {1: 1500, 2: 150, 3: 40}
 SLICES = {1: 4001, 2: 401, 3: 121}
 ACROSS = {1: 1, 2: 61, 3: 23}
-WALL = {1: 1, 2: 201, 3: 41}
-"""Samples: rays and radii of a ball, slices and points across each direction of a slice, points along a wall."""
+"""Samples: rays and radii of a ball, slices and points across each direction of a slice."""
 
 ROUND_OFF = 1e-10
 EDGE = 1e-4
@@ -64,6 +64,7 @@ class Ground:
         inside: Whether points (n, d) are in the region.
         exits: Points of the exit set, (n, d).
         absorbing: Whether points (n, d) of a wall belong to the exit set.
+        boundary: Points of the boundary of the domain and outward normals there, (n, d) each.
     """
 
     model: Model
@@ -72,6 +73,7 @@ class Ground:
     inside: Callable[[Array], Bools]
     exits: Array
     absorbing: Callable[[Array], Bools]
+    boundary: tuple[Array, Array]
 
     def drift_and_noise(self, points: Array) -> tuple[Array, Array]:
         """b (n, d) and D (n, d, d)."""
@@ -80,17 +82,10 @@ class Ground:
 
     def walls(self) -> tuple[Array, Array]:
         """Points of the walls that reflect the process in the region, and outward normals, (n, d) each."""
-        d = len(self.lower)
-        points, normals = [], []
-        for axis, (side, at) in product(range(d), ((-1.0, self.lower), (1.0, self.upper))):
-            axes = [np.linspace(a, b, WALL[d]) for a, b in zip(self.lower, self.upper, strict=True)]
-            axes[axis] = at[axis : axis + 1]
-            face = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, d)
-            face = face[self.inside(face)]
-            face = face[~self.absorbing(face)] if len(face) else face
-            points.append(face)
-            normals.append(np.broadcast_to(side * np.eye(d)[axis], face.shape))
-        return np.concatenate(points), np.concatenate(normals)
+        points, normals = self.boundary
+        here = self.inside(points)
+        here[here] = ~self.absorbing(points[here])
+        return points[here], normals[here]
 
 
 def lower_bound(ground: Ground, centre: Array, start: Array) -> float:
@@ -236,14 +231,3 @@ def candidate_directions(noise: Array) -> list[Array]:
         if not any(abs(float(vector @ other)) > 1.0 - 1e-9 for other in found):
             found.append(np.asarray(vector))
     return [sign * vector for vector in found for sign in (1.0, -1.0)]
-
-
-def directions(count: int, d: int) -> Array:
-    """Unit vectors, evenly spread, (count, d)."""
-    if d == 1:
-        return np.array([[1.0], [-1.0]])
-    turn = 2.0 * np.pi * (np.arange(count) / count if d == 2 else np.arange(count) * (np.sqrt(5.0) - 1.0) / 2.0)
-    if d == 2:
-        return np.column_stack([np.cos(turn), np.sin(turn)])
-    z = 1.0 - (2.0 * np.arange(count) + 1.0) / count
-    return np.column_stack([np.sqrt(1.0 - z**2) * np.cos(turn), np.sqrt(1.0 - z**2) * np.sin(turn), z])

@@ -8,9 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fpsolver.case import Exit
-from fpsolver.domain.evaluate import evaluate
+from fpsolver.domain.evaluate import evaluate_within
 from fpsolver.domain.locate import point_rules
+from fpsolver.domain.regions import at_points
 from fpsolver.generator.projection import project
+from fpsolver.problems.arrhenius_fit import barriers
 from fpsolver.problems.base import Setting
 from fpsolver.problems.killed import Killed
 from fpsolver.problems.starts import Start
@@ -34,11 +36,11 @@ def at_start(
     entry: dict[str, object] = {"point": list(start.point)}
     if start.density is not None:
         entry["initial"] = start.density
-    rate = setting.case.noise.learning_rate
+    step = setting.case.step_time
     if times is None or reason is not None:
         never = Quantity(None, why=reason, infinite=True)
         entry |= {"mean": never, "log10_mean": never, "variance": never, "standard_deviation": never}
-        entry |= {"moments": [never] * wanted.moments, "iterations": None if rate is None else never}
+        entry |= {"moments": [never] * wanted.moments, "iterations": None if step is None else never}
         return entry
     moments = [float(start.functional.dot(vector)) for vector in times.moments]
     mean, variance = moments[0], times.variance(start.functional)
@@ -51,7 +53,7 @@ def at_start(
         "variance": Quantity(variance, scale="log"),
         "standard_deviation": Quantity(float(np.sqrt(max(variance, 0.0))), scale="log"),
         "moments": [Quantity(value, scale="log") for value in moments[: wanted.moments]],
-        "iterations": None if rate is None else Quantity(mean / rate, scale="log"),
+        "iterations": None if step is None else Quantity(mean / step, scale="log"),
     }
     return entry
 
@@ -88,7 +90,8 @@ def write_fields(setting: Setting, wanted: Exit, problem: Killed, times: Times, 
     functions = [generator.function(times.moments[0]), generator.function(times.quasi_stationary)]
     if fate.probability is not None:
         functions.append(generator.function(fate.probability))
-    values = evaluate(functions, points)
+    level = at_points(setting.case.regions[wanted.region].level, setting.case.coordinates)
+    values = evaluate_within(functions, points, level(points) < 0.0)
     outside = np.isnan(values[0])
     time = np.where(outside, 0.0, values[0])
     if fate.probability is not None:
@@ -113,4 +116,5 @@ def described(wanted: Exit, results: Mapping[str, object]) -> list[tuple[str, ob
         if isinstance(law := entry.get("kramers"), Quantity) and law.value is not None:
             lines.append(("  by Kramers' law", law))
     lines.append((f"escape rate from {wanted.region}", results["escape_rate"]))
+    lines += barriers(wanted, results)
     return lines

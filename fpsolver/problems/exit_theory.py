@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from fpsolver.case import Exit
+from fpsolver.case import Ball, Exit
+from fpsolver.domain.outline import beyond, boundary_of
 from fpsolver.domain.regions import at_points
 from fpsolver.generator.wells import lattice_of
 from fpsolver.model.critical import CriticalPoint, critical_points
@@ -42,15 +43,41 @@ CENTRES = 3
 
 def theory_of(setting: Setting, wanted: Exit, problem: Killed, starts: Sequence[Start]) -> list[Entry]:
     """For each start ``kramers``, ``lower`` and ``upper`` with what they stand on. Collective; rank 0 does the work."""
-    comm = setting.domain.comm
-    nodes = comm.gather(owned_nodes(problem.generator)[problem.fixed], root=0)
-    critical = critical_of(setting)
+    nodes, critical = exit_points(setting, problem), critical_of(setting)
+    return on_root(setting.domain.comm, lambda: _entries(setting, wanted, problem, starts, nodes, critical))
+
+
+def laws_of(
+    setting: Setting, wanted: Exit, problem: Killed, starts: Sequence[Start], critical: Sequence[CriticalPoint]
+) -> list[Entry]:
+    """For each start ``kramers`` alone, with what it stands on. Collective; rank 0 does the work."""
+    nodes = exit_points(setting, problem)
 
     def entries() -> list[Entry]:
-        assert nodes is not None
-        return _entries(setting, wanted, problem, starts, np.unique(np.concatenate(nodes), axis=0), critical)
+        kramers = _kramers(setting, critical, door_of(setting, wanted, nodes), absorbing_walls(setting))
+        return [_law(kramers if start.density is None else SPREAD, np.array(start.point)) for start in starts]
 
-    return on_root(comm, entries)
+    return on_root(setting.domain.comm, entries)
+
+
+def exit_points(setting: Setting, problem: Killed) -> Array:
+    """Points of the exit set, (n, d), on rank 0; nothing on the others. Collective."""
+    nodes = setting.domain.comm.gather(owned_nodes(problem.generator)[problem.fixed], root=0)
+    return np.zeros((0, setting.case.dimension)) if nodes is None else np.unique(np.concatenate(nodes), axis=0)
+
+
+def door_of(setting: Setting, wanted: Exit, nodes: Array) -> Door:
+    """Where the process leaves a region, with points (n, d) of the exit set."""
+    domain, absorbing = setting.case.domain, setting.absorbing
+    level = at_points(setting.case.regions[wanted.region].level, setting.case.coordinates)
+
+    def with_walls(points: Array) -> Array:
+        assert isinstance(domain, Ball)
+        assert absorbing is not None
+        return np.asarray(np.maximum(level(points), np.where(absorbing(points) < 0, beyond(domain, points), -np.inf)))
+
+    curved = isinstance(domain, Ball) and absorbing is not None
+    return Door(with_walls if curved else level, nodes, np.array(domain.upper) - np.array(domain.lower))
 
 
 def unless(reason: str | None, theory: Mapping[str, object]) -> dict[str, object]:
@@ -64,10 +91,12 @@ def unless(reason: str | None, theory: Mapping[str, object]) -> dict[str, object
 def critical_of(setting: Setting) -> list[CriticalPoint]:
     """The critical points of the loss in the box. Collective."""
 
-    box, comm = setting.case.domain, setting.domain.comm
-    return setting.of_model.once(
-        "critical points", lambda: on_root(comm, lambda: critical_points(setting.model, box.lower, box.upper))
-    )
+    domain, comm = setting.case.domain, setting.domain.comm
+
+    def found() -> list[CriticalPoint]:
+        return critical_points(setting.model, domain.lower, domain.upper, domain.inside)
+
+    return setting.of_model.once("critical points", lambda: on_root(comm, found))
 
 
 def listed(points: Sequence[CriticalPoint]) -> list[Entry]:
@@ -94,13 +123,10 @@ def _entries(
     nodes: Array,
     critical: Sequence[CriticalPoint],
 ) -> list[Entry]:
-    case = setting.case
     lower, upper = np.array(problem.lower), np.array(problem.upper)
-    level = at_points(case.regions[wanted.region].level, case.coordinates)
-    absorbing = _absorbing(setting, lower, upper)
-    door = Door(level, nodes, upper - lower)
-    ground = Ground(setting.model, lower, upper, problem.inside, nodes, absorbing)
-    kramers = _kramers(setting, critical, door, absorbing)
+    absorbing = absorbing_walls(setting)
+    ground = Ground(setting.model, lower, upper, problem.inside, nodes, absorbing, boundary_of(setting.case.domain))
+    kramers = _kramers(setting, critical, door_of(setting, wanted, nodes), absorbing)
     found: list[Entry] = []
     for start in starts:
         if start.density is not None:
@@ -112,17 +138,17 @@ def _entries(
     return found
 
 
-def _absorbing(setting: Setting, lower: Array, upper: Array) -> Callable[[Array], Bools]:
-    """Whether points lie on a wall that ends the process."""
-    boundary = setting.case.boundary
-    if boundary is None or boundary.absorbing is None:
+def absorbing_walls(setting: Setting) -> Callable[[Array], Bools]:
+    """Whether points (n, d) lie on, or beyond, a wall that ends the process."""
+    domain, level = setting.case.domain, setting.absorbing
+    if level is None:
         return lambda points: np.zeros(len(points), dtype=bool)
-    level = at_points(boundary.absorbing, setting.case.coordinates)
+    lower, upper = np.array(domain.lower), np.array(domain.upper)
     near = 1e-9 * (upper - lower)
 
     def on_wall(points: Array) -> Bools:
         touching = ((points <= lower + near) | (points >= upper - near)).any(axis=1)
-        return np.asarray(touching & (level(points) < 0.0))
+        return np.asarray((touching | ~domain.inside(points)) & (level(points) < 0.0))
 
     return on_wall
 
@@ -140,7 +166,7 @@ def _kramers(
         return str(reason)
     points = lattice_of(box.lower, box.upper)
     ends = absorbing(points.reshape(-1, box.dimension)).reshape(points.shape[:-1])
-    return Kramers(exponent, critical, door, basins_of(exponent, box.lower, box.upper, door, ends))
+    return Kramers(exponent, critical, door, basins_of(exponent, box.lower, box.upper, door, ends, box.inside))
 
 
 def _law(kramers: Kramers | str, start: Array) -> Entry:

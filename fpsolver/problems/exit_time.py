@@ -1,8 +1,6 @@
 """Time to leave a region: its moments, the rate of escape, and what a process that has not left yet settles to.
 
-K u_1 = M 1,   K u_k = k M u_{k-1},   u = 0 on the exit set        moments E[tau^k]
-K v = (integral of 2 w grad u_1 . D grad u_1 against v)             variance, a sum of positive terms
-K q = lambda M q,   K^T h = lambda M h                              escape rate and quasi-stationary density w h
+The equations are those of `fpsolver.problems.times`; this file puts them together with what checks and reports them.
 """
 
 from __future__ import annotations
@@ -10,27 +8,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-import numpy.typing as npt
-from petsc4py import PETSc
-
 from fpsolver.case import Exit
 from fpsolver.certificate import Check
-from fpsolver.generator.eigen import largest
 from fpsolver.generator.pinned import Pinned
 from fpsolver.linalg import SolveCount
+from fpsolver.problems.arrhenius import arrhenius
 from fpsolver.problems.base import Answer, Part, Setting, joined
 from fpsolver.problems.exit_checks import DUALITY, LOWEST, NEGATIVE, duality, signs_of
+from fpsolver.problems.exit_law import exit_law
 from fpsolver.problems.exit_report import at_probes, at_start, described, write_fields
 from fpsolver.problems.exit_theory import critical_of, listed, theory_of, unless
 from fpsolver.problems.killed import Killed, killed
 from fpsolver.problems.limits import BACKWARD_ERROR, KERNEL_DEFECT
 from fpsolver.problems.starts import Start, starts_of
-from fpsolver.problems.times import Times
+from fpsolver.problems.times import Times, solved_times
 from fpsolver.problems.traps import Trapped, trapped
 from fpsolver.quantity import Quantity
-
-Array = npt.NDArray[np.float64]
 
 
 def solve_exits(setting: Setting) -> Answer:
@@ -53,6 +46,7 @@ def _solved(setting: Setting, wanted: Exit) -> Part:
     problem = killed(setting, wanted)
     starts = starts_of(setting, wanted, problem)
     theory = [{}] * len(starts) if setting.is_companion else theory_of(setting, wanted, problem, starts)
+    law = arrhenius(setting, wanted, problem, starts)
     fate = trapped(setting, wanted, problem)
     if not fate.everywhere:  # K is singular where paths are caught; nothing finite reaches those nodes
         problem = replace(problem, fixed=problem.fixed | fate.held)
@@ -62,7 +56,8 @@ def _solved(setting: Setting, wanted: Exit) -> Part:
         f"{problem.cells} cells, weight {generator.weight.kind}, wells: {len(problem.pins)}"
     )
     inverse = None if fate.everywhere else Pinned(generator, problem.fixed, problem.pins, "exit", count)
-    times = None if inverse is None else _times(inverse, max(wanted.moments, 2), setting)
+    times = None if inverse is None else solved_times(inverse, max(wanted.moments, 2), setting.heartbeat)
+    laws = exit_law(setting, wanted, problem, inverse, times, fate, starts, count)
     rate = Quantity(None, why=fate.reason) if times is None else Quantity(times.rate, scale="log")
     results: dict[str, object] = {
         "region": wanted.region,
@@ -71,8 +66,11 @@ def _solved(setting: Setting, wanted: Exit) -> Part:
         "wells": len(problem.pins),
         "escape_rate": rate,
         "starts": [
-            _started(setting, wanted, start, times, fate, more) for start, more in zip(starts, theory, strict=True)
+            {**_started(setting, wanted, start, times, fate, more), **when_and_where}
+            for start, more, when_and_where in zip(starts, theory, laws.starts, strict=True)
         ],
+        **laws.results,
+        **law,
     }
     if not setting.is_companion and wanted is setting.case.exits[0]:
         results["critical_points"] = listed(critical_of(setting))
@@ -85,13 +83,14 @@ def _solved(setting: Setting, wanted: Exit) -> Part:
         checks += found
         results |= more
     checks += [
+        *laws.checks,
         Check("constants in the kernel of K", generator.kernel_defect(), KERNEL_DEFECT),
         Check("backward error of solves", count.backward_error, BACKWARD_ERROR),
     ]
     if inverse is not None:
         inverse.destroy()
     probes = at_probes(setting, wanted, problem, times, fate)
-    return Part(results, generator, checks, probes, warnings, described(wanted, results))
+    return Part(results, generator, checks, probes, [*warnings, *laws.warnings], described(wanted, results))
 
 
 def _started(
@@ -100,48 +99,6 @@ def _started(
     """The entry of a start: what was computed, and what theory says."""
     reason = fate.reason_at(start.functional)
     return {**at_start(setting, wanted, start, times, reason), **unless(reason, theory)}
-
-
-def _times(inverse: Pinned, count: int, setting: Setting) -> Times:
-    generator = inverse.generator
-    load, moments = generator.total, []
-    for order in range(1, count + 1):
-        moments.append(inverse.solve(load))
-        setting.heartbeat()
-        load = generator.total.duplicate()
-        generator.mass.mult(moments[-1], load)
-        load.scale(order + 1.0)
-    rate, density = _quasi_stationary(inverse, moments[0])
-    return Times(moments, _spread(inverse, moments[0]), rate, density)
-
-
-def _spread(inverse: Pinned, first: PETSc.Vec) -> PETSc.Vec | None:
-    """v with -L v = 2 grad u . D grad u: the variance without the difference E[tau^2] - u^2 of two close numbers."""
-    generator = inverse.generator
-    if generator.monotone:  # its gradients are those of another form
-        return None
-    quadrature = generator.quadrature
-    slope = quadrature.gradients(generator.function(first))
-    diffusion = generator.coefficients.diffusion.reshape(*slope.shape, slope.shape[2])
-    rate = np.einsum("cqi,cqij,cqj->cq", slope, diffusion, slope)
-    return inverse.solve(generator.observable(2.0 * np.asarray(rate)))
-
-
-def _quasi_stationary(inverse: Pinned, first: PETSc.Vec) -> tuple[float, PETSc.Vec]:
-    """The smallest eigenvalue of K u = lambda M u and its left eigenvector, of unit mass."""
-    generator = inverse.generator
-    scale = first.norm(PETSc.NormType.INFINITY)  # 1e100 squared is no number
-
-    def apply(vector: PETSc.Vec) -> PETSc.Vec:
-        load = vector.duplicate()
-        generator.mass.mult(vector, load)
-        load.scale(1.0 / scale)
-        return inverse.solve_transposed(load)
-
-    slowest = largest(apply, apply(generator.one), 1, "escape")[0]
-    density = slowest.real
-    density.scale(1.0 / generator.total.dot(density))
-    return 1.0 / (slowest.value.real * scale), density
 
 
 def _judged(

@@ -18,7 +18,7 @@ from fpsolver.case import Initial, Region
 from fpsolver.domain.cells import Cells
 from fpsolver.domain.locate import point_rules
 from fpsolver.domain.regions import at_points
-from fpsolver.domain.rules import Rule, region_rule, resolved_rule
+from fpsolver.domain.rules import HALVINGS, Rule, region_rule, resolved_rule
 from fpsolver.errors import BadUsage
 
 Array = npt.NDArray[np.float64]
@@ -48,6 +48,21 @@ class InitialDensity:
     is_point: bool
 
 
+@dataclass(frozen=True)
+class Shape:
+    """An initial density, not normalised, as a function.
+
+    Attributes:
+        formula: At points (n, d), (n,).
+        coarse: From the corners of pieces of cells (m, d + 1, d) to whether they are too large to resolve it, (m,).
+        halvings: No piece need be halved more often.
+    """
+
+    formula: Callable[[Array], Array]
+    coarse: Callable[[Array], npt.NDArray[np.bool_]]
+    halvings: int
+
+
 def initial_density(
     initial: Initial,
     domain: mesh.Mesh,
@@ -74,21 +89,14 @@ def initial_density(
     if initial.kind == "point":
         assert initial.point is not None
         return _point_mass(initial.point, domain, cells)
-    if initial.kind == "gaussian":
-        rule, density = _gaussian(initial, cells, degree)
-    elif initial.kind == "uniform":
+    shape = initial_shape(initial, cells, coordinates, regions, earlier, domain.comm)
+    if initial.kind == "uniform":
         assert initial.region is not None
         rule = region_rule(cells, at_points(regions[initial.region].level, coordinates), degree)
         density = np.ones(len(rule.weights))
-    elif initial.kind == "file":
-        assert initial.file is not None
-        rule = resolved_rule(cells, lambda corners: np.zeros(len(corners), dtype=bool), degree)
-        density = earlier(initial.file)(rule.points)
     else:
-        assert initial.expression is not None
-        formula = at_points(initial.expression, coordinates)
-        rule = _rule_for(formula, cells, degree, domain.comm)
-        density = formula(rule.points)
+        rule = resolved_rule(cells, shape.coarse, degree, shape.halvings)
+        density = shape.formula(rule.points)
     mass = domain.comm.allreduce(float(rule.weights @ density))
     if not (np.isfinite(mass) and mass > 0.0):
         raise BadUsage("evolution.initial: the density has no mass on the mesh; move it, widen it or refine the mesh")
@@ -103,7 +111,36 @@ def _point_mass(point: tuple[float, ...], domain: mesh.Mesh, cells: Cells) -> In
     return InitialDensity(Rule(rule.cell, rule.reference, rule.points, volume), 1.0 / volume, is_point=True)
 
 
-def _gaussian(initial: Initial, cells: Cells, degree: int) -> tuple[Rule, Array]:
+def initial_shape(
+    initial: Initial,
+    cells: Cells,
+    coordinates: tuple[str, ...],
+    regions: Mapping[str, Region],
+    earlier: Callable[[Path], Callable[[Array], Array]],
+    comm: MPI.Comm,
+) -> Shape:
+    """The initial density of a case, which is not a point mass, as a function. Collective; arguments as above."""
+    usual = HALVINGS[cells.dimension]
+    if initial.kind == "gaussian":
+        return _gaussian(initial)
+    if initial.kind == "uniform":
+        assert initial.region is not None
+        level = at_points(regions[initial.region].level, coordinates)
+
+        def crosses(corners: Array) -> npt.NDArray[np.bool_]:
+            values = level(corners.reshape(-1, cells.dimension)).reshape(corners.shape[:2])
+            return np.asarray((values < 0.0).any(axis=1) & (values > 0.0).any(axis=1))
+
+        return Shape(lambda points: np.asarray(level(points) < 0.0, dtype=float), crosses, usual)
+    if initial.kind == "file":
+        assert initial.file is not None
+        return Shape(earlier(initial.file), lambda corners: np.zeros(len(corners), dtype=bool), usual)
+    assert initial.expression is not None
+    formula = at_points(initial.expression, coordinates)
+    return Shape(formula, _rough(formula, cells, comm), usual)
+
+
+def _gaussian(initial: Initial) -> Shape:
     mean = np.asarray(initial.mean, dtype=float)
     deviation = np.broadcast_to(np.asarray(initial.std, dtype=float), mean.shape)
 
@@ -113,13 +150,14 @@ def _gaussian(initial: Initial, cells: Cells, degree: int) -> tuple[Rule, Array]
         distance = np.abs(scaled).min(axis=1).max(axis=1)
         return np.asarray((size > RESOLVED) & (distance < REACH + size))
 
-    rule = resolved_rule(cells, too_large, degree, halvings=40)
-    scaled = (rule.points - mean) / deviation
-    return rule, np.exp(-0.5 * (scaled**2).sum(axis=1))
+    def formula(points: Array) -> Array:
+        return np.asarray(np.exp(-0.5 * (((points - mean) / deviation) ** 2).sum(axis=1)))
+
+    return Shape(formula, too_large, 40)
 
 
-def _rule_for(formula: Callable[[Array], Array], cells: Cells, degree: int, comm: MPI.Comm) -> Rule:
-    """A rule whose pieces are small where the formula bends or jumps."""
+def _rough(formula: Callable[[Array], Array], cells: Cells, comm: MPI.Comm) -> Callable[[Array], npt.NDArray[np.bool_]]:
+    """Whether the formula bends or jumps on pieces."""
     local = formula(cells.nodes[: cells.owned].reshape(-1, cells.dimension))
     largest = comm.allreduce(float(np.abs(local).max(initial=0.0)), MPI.MAX)
     first, second = np.triu_indices(cells.dimension + 1, 1)
@@ -131,4 +169,4 @@ def _rule_for(formula: Callable[[Array], Array], cells: Cells, degree: int, comm
         bend = np.abs(between - (ends[:, first] + ends[:, second]) / 2).max(axis=1)
         return np.asarray(bend > ROUGH * largest)
 
-    return resolved_rule(cells, rough, degree)
+    return rough

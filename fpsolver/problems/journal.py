@@ -17,6 +17,7 @@ from fpsolver.generator.generator import Generator
 from fpsolver.generator.monotone import sign_defect
 from fpsolver.generator.projection import Projection, project
 from fpsolver.problems.base import Answer, Setting, Watcher
+from fpsolver.problems.close_weight import coefficients_of
 from fpsolver.problems.limits import BACKWARD_ERROR, KERNEL_DEFECT, SIGN_DEFECT
 from fpsolver.problems.observables import Observables
 from fpsolver.propagation import Settings, State
@@ -103,7 +104,15 @@ class Journal:
         weight = generator.weight
         self._setting.recorder.state(
             FinalState(
-                self._last.time, generator.degree, points, vector.array_r.copy(), kind, weight.floor, weight.ceiling
+                self._last.time,
+                generator.degree,
+                points,
+                vector.array_r.copy(),
+                kind,
+                weight.floor,
+                weight.ceiling,
+                weight.ratio,
+                coefficients_of(self._setting, weight),
             )
         )
 

@@ -10,11 +10,9 @@ import numpy.typing as npt
 
 from fpsolver.case import Exit
 from fpsolver.domain.cells import Cells
-from fpsolver.domain.region_mesh import RegionMesh, region_mesh
 from fpsolver.domain.regions import at_points
 from fpsolver.generator.boundary import exit_nodes
 from fpsolver.generator.generator import Generator
-from fpsolver.generator.weight import Weight
 from fpsolver.problems.base import Setting
 from fpsolver.problems.landscape import fitting_weight, landscape
 
@@ -58,11 +56,11 @@ def killed(setting: Setting, wanted: Exit) -> Killed:
     level = at_points(case.regions[wanted.region].level, case.coordinates)
 
     def inside(points: Array) -> Bools:
-        return np.asarray(level(points) < 0.0)
+        return np.asarray(box.inside(points) & (level(points) < 0.0))
 
     found = setting.of_model.once(("wells", wanted.region), lambda: landscape(setting, inside))
     weight = fitting_weight(setting.reference, found)
-    region = setting.of_mesh.once(("mesh", wanted.region), lambda: _mesh(setting, wanted.region, weight, found.top))
+    region = setting.region_mesh(case.regions[wanted.region], weight, found.top)
     generator = setting.generator(weight, region.mesh)
     return Killed(
         generator,
@@ -74,10 +72,3 @@ def killed(setting: Setting, wanted: Exit) -> Killed:
         region.cells,
         Cells.of(region.mesh),
     )
-
-
-def _mesh(setting: Setting, name: str, weight: Weight, passes: float) -> RegionMesh:
-    case = setting.case
-    absorbing = case.boundary.absorbing if case.boundary is not None else None
-    grading = setting.grading(weight, passes)
-    return region_mesh(setting.domain.comm, case.domain, case.regions[name], absorbing, grading)

@@ -18,7 +18,7 @@ double integral gives the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -212,7 +212,12 @@ class Kramers:
 
 
 def basins_of(
-    exponent: Exponent, lower: Sequence[float], upper: Sequence[float], door: Door, absorbing: npt.NDArray[np.bool_]
+    exponent: Exponent,
+    lower: Sequence[float],
+    upper: Sequence[float],
+    door: Door,
+    absorbing: npt.NDArray[np.bool_],
+    inside: Callable[[Array], npt.NDArray[np.bool_]] | None = None,
 ) -> Basins:
     """Phi on the lattice of a box.
 
@@ -222,13 +227,17 @@ def basins_of(
         upper: Upper corner.
         door: The exit.
         absorbing: Lattice points on walls where the process leaves, (...).
+        inside: Whether points (n, d) are in the domain; None: all are.
     """
     points = lattice_of(lower, upper)
     flat = points.reshape(-1, points.shape[-1])
     with np.errstate(all="ignore"):
         potential = np.nan_to_num(exponent(flat), nan=np.inf, posinf=np.inf, neginf=np.inf).reshape(points.shape[:-1])
     outside = (door.level(flat) >= 0.0).reshape(points.shape[:-1])
-    return Basins(points, potential, outside | absorbing)
+    exits = outside | absorbing
+    if inside is not None:  # nothing is beyond walls that reflect
+        potential[~inside(flat).reshape(exits.shape) & ~exits] = np.inf
+    return Basins(points, potential, exits)
 
 
 def _named(point: Array, factor: float) -> str:

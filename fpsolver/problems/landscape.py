@@ -21,17 +21,32 @@ MARGIN = 20.0
 
 LOWEST_CEILING = 25.0
 
-TRUSTED = {"fitted": 35.0}
+TRUSTED = {"fitted": 35.0, "refined": 35.0}
 """A fitted potential means nothing higher up, in nats: it is bent to a constant there."""
 
 
-def landscape(setting: Setting, inside: Callable[[Array], Bools] | None = None) -> Wells:
-    """The wells of the reference potential in the domain or in a part of it. Collective; rank 0 looks for them."""
-    reference, box = setting.reference, setting.case.domain
+def landscape(
+    setting: Setting, inside: Callable[[Array], Bools] | None = None, reference: Weight | None = None
+) -> Wells:
+    """The wells of a potential in the domain or in a part of it. Collective; rank 0 looks for them.
+
+    Args:
+        setting: The setting.
+        inside: Points to whether they are in the part; None: the whole domain.
+        reference: Has the potential; None: the reference weight of the setting.
+    """
+    reference, domain = reference or setting.reference, setting.case.domain
     highest = TRUSTED.get(reference.kind, HIGHEST)
 
     def found() -> Wells:
-        return wells(lambda points: reference.potential(points)[0], box.lower, box.upper, inside, highest=highest)
+        return wells(
+            lambda points: reference.potential(points)[0],
+            domain.lower,
+            domain.upper,
+            inside,
+            highest=highest,
+            domain=domain.inside,
+        )
 
     return on_root(setting.domain.comm, found)
 

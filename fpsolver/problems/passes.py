@@ -127,7 +127,7 @@ class Door:
         """Gradient of the level, (n, d), by central differences."""
         step = 1e-5 * self.size
         moved = points[:, None, None, :] + np.array([1.0, -1.0])[:, None, None] * np.diag(step)
-        values = self.level(moved.reshape(-1, points.shape[1])).reshape(len(points), 2, -1)
+        values = self.level(moved.reshape(-1, points.shape[1])).reshape(len(points), 2, points.shape[1])
         return np.asarray((values[:, 0] - values[:, 1]) / (2.0 * step))
 
     def bend(self, points: Array) -> Array:

@@ -64,12 +64,12 @@ def committors(generator: Generator, ends: Ends, pins: Array, count: SolveCount)
         SolverFailed: A solve failed.
     """
     inverse = Pinned(generator, ends.all, pins, "committor", count)
-    found = [_lifted(inverse, nodes) for nodes in (ends.target, ends.source)]
+    found = [lifted(inverse, nodes) for nodes in (ends.target, ends.source)]
     inverse.destroy()
     return Committors(*found)
 
 
-def _lifted(inverse: Pinned, ones: Bools) -> PETSc.Vec:
+def lifted(inverse: Pinned, ones: Bools) -> PETSc.Vec:
     """u with K u = 0 where nothing is fixed, 1 at some of the fixed nodes and 0 at the others."""
     lift = owned_vector(inverse.generator.space)
     lift.array[ones] = 1.0

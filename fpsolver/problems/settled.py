@@ -11,7 +11,7 @@ from dolfinx import fem
 from mpi4py import MPI
 from petsc4py import PETSc
 
-from fpsolver.domain.evaluate import evaluate
+from fpsolver.domain.evaluate import BESIDE, evaluate
 from fpsolver.generator.generator import Generator, is_absorbed
 from fpsolver.generator.projection import Projection, averages, project
 from fpsolver.problems.base import Setting
@@ -50,15 +50,15 @@ class State:
     def exponent(self, points: Array) -> Array:
         """-log of the density at this rank's points (n, d), no number where it is not positive. Collective."""
         if self.averages is not None:
-            return -_log(evaluate([self.averages], points)[0])
-        ratio = evaluate([self.generator.function(self.vector)], points)[0]
+            return -_log(evaluate([self.averages], points, BESIDE)[0])
+        ratio = evaluate([self.generator.function(self.vector)], points, BESIDE)[0]
         return np.asarray(self.generator.weight(points)[0] - _log(ratio))
 
     def density(self, points: Array) -> Array:
         """The density at this rank's points (n, d), positive: projected, or averaged. Collective."""
         if self.averages is not None:
-            return np.asarray(np.maximum(evaluate([self.averages], points)[0], 0.0))
-        ratio = evaluate([self.generator.function(self.vector)], points)[0] - self.projection.shift
+            return np.asarray(np.maximum(evaluate([self.averages], points, BESIDE)[0], 0.0))
+        ratio = evaluate([self.generator.function(self.vector)], points, BESIDE)[0] - self.projection.shift
         return np.asarray(self.generator.weight.density(points) * np.maximum(ratio, 0.0))
 
 
@@ -97,14 +97,14 @@ def write_fields(setting: Setting, state: State, modes: Sequence[Mode]) -> None:
     fields = {"stationary_density": state.density(points), "effective_potential": potential - least}
     if not state.balanced:
         current = [generator.function(component) for component in current_at_nodes(generator, state.vector)]
-        fields["current"] = evaluate(current, points).T
+        fields["current"] = evaluate(current, points, BESIDE).T
     for number, mode in enumerate(modes[:EIGENFUNCTIONS], start=1):
         name = f"eigenfunction_{number}"
         if mode.imaginary is None:
-            fields[name] = evaluate([generator.function(mode.real)], points)[0]
+            fields[name] = evaluate([generator.function(mode.real)], points, BESIDE)[0]
         else:
             parts = [generator.function(mode.real), generator.function(mode.imaginary)]
-            fields[f"{name}_real"], fields[f"{name}_imaginary"] = evaluate(parts, points)
+            fields[f"{name}_real"], fields[f"{name}_imaginary"] = evaluate(parts, points, BESIDE)
     setting.recorder.fields(lattice, fields)
 
 

@@ -24,6 +24,7 @@ from fpsolver.problems.base import Answer, Setting
 from fpsolver.problems.classes import DENSITY, Class
 from fpsolver.problems.limits import BACKWARD_ERROR, KERNEL_DEFECT, NEGATIVE_MASS
 from fpsolver.problems.observables import Observables
+from fpsolver.problems.walls import with_walls
 from fpsolver.quantity import Quantity
 
 Array = npt.NDArray[np.float64]
@@ -50,12 +51,14 @@ def solve_several(setting: Setting, generator: Generator, wells: Array, found: S
     parts: list[dict[str, object]] = []
     checks: list[Check] = []
     fields: dict[str, Array] = {}
+    states: list[tuple[Generator, PETSc.Vec]] = []
     for number, each in enumerate(found, start=1):
         setting.heartbeat()
         if each.kind != DENSITY:
             parts.append(_collapsed(setting, each))
             continue
         vector = _density(generator, each, _inside(wells, each), count)
+        states.append((generator, vector))
         parts.append(_spread(setting, generator, each, vector))
         if not setting.is_companion:
             name = f"stationary, class {number}: negative mass"
@@ -73,7 +76,8 @@ def solve_several(setting: Setting, generator: Generator, wells: Array, found: S
     results |= _for_all(setting, only, why)
     probes = [{"stationary_density": Quantity(None, why=why)} for _ in setting.case.probes]
     warnings = [f"stationary: {describe(found)}"]
-    return Answer("stationary", results, generator, checks, probes, warnings, _summary(results, found))
+    answer = Answer("stationary", results, generator, checks, probes, warnings, _summary(results, found))
+    return with_walls(setting, answer, states)
 
 
 def describe(found: Sequence[Class]) -> str:

@@ -37,8 +37,7 @@ def masses(setting: Setting, wanted: Committor, state: State) -> tuple[float, fl
 def shares(setting: Setting, wanted: Committor, state: State, transitions: Transitions) -> tuple[float, float]:
     """The shares of time spent last in the source, and last in the target. Collective."""
     case, problem = setting.case, transitions.problem
-    box = case.domain
-    width = WIDTH * float(np.max((np.asarray(box.upper) - np.asarray(box.lower)) / np.asarray(box.cells)))
+    width = WIDTH * max(case.domain.cell_sizes)
     quadrature = state.generator.quadrature
     level = at_points(region_between(case, wanted).level, case.coordinates)
     rule = region_rule(quadrature.cells, level, quadrature.degree)

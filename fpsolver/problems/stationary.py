@@ -26,6 +26,7 @@ from fpsolver.problems.observables import Observables
 from fpsolver.problems.settled import State, write_fields
 from fpsolver.problems.several import solve_several
 from fpsolver.problems.spectrum import Metastable, Mode, metastable, spectrum
+from fpsolver.problems.walls import with_walls
 from fpsolver.problems.whole import whole
 from fpsolver.quantity import Quantity
 
@@ -94,7 +95,8 @@ def solve_stationary(setting: Setting) -> Answer:
             "vertex; masses, means and rates are those of the solution, and their errors say how far to trust them"
         )
     probes = _probes(setting, state)
-    return Answer("stationary", results, generator, checks, probes, warnings, _summary(results))
+    answer = Answer("stationary", results, generator, checks, probes, warnings, _summary(results))
+    return with_walls(setting, answer, [(state.generator, state.vector)])
 
 
 def _eigenvalue(mode: Mode) -> Quantity:

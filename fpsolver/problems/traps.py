@@ -59,6 +59,12 @@ class Trapped:
     _shares: Sequence[PETSc.Vec] = ()
     _line: LineHolds | None = None
 
+    @property
+    def lingers(self) -> str | None:
+        """Why the law of infinite times is not known: near such places paths stay longer than any mesh can tell."""
+        causes = [hold.cause for hold in self._holds if hold.lingers]
+        return f"{causes[0]}, and how long paths linger near is beyond the mesh" if causes else None
+
     def reason_at(self, start: PETSc.Vec) -> str | None:
         """Why the time from a start (a functional of unit mass) is infinite; None where it is finite. Collective."""
         if not self._holds:

@@ -6,6 +6,11 @@ from collections.abc import Callable
 
 from fpsolver.case import Case
 from fpsolver.problems.base import Setting, Watcher
+from fpsolver.problems.entropy_watcher import EntropyWatcher
+from fpsolver.problems.splitting_watcher import MassWatcher
 
-WATCHERS: dict[str, tuple[Callable[[Case], bool], Callable[[Setting], Watcher]]] = {}
+WATCHERS: dict[str, tuple[Callable[[Case], bool], Callable[[Setting], Watcher]]] = {
+    "entropy": (lambda case: case.entropy is not None, EntropyWatcher),
+    "splitting": (lambda case: case.splitting is not None, MassWatcher),
+}
 """Problem -> whether a case asks for it, and what looks on for it."""

@@ -10,7 +10,7 @@ import numpy as np
 from dolfinx import mesh
 from petsc4py import PETSc
 
-from fpsolver.domain.region_mesh import graded_box_mesh
+from fpsolver.domain.region_mesh import graded_mesh
 from fpsolver.generator.generator import Generator
 from fpsolver.generator.pinned import Pinned
 from fpsolver.generator.weight import Weight
@@ -32,7 +32,7 @@ def whole_domain(setting: Setting, weight: Weight) -> mesh.Mesh[np.float64]:
 
 def _graded(setting: Setting, weight: Weight) -> mesh.Mesh[np.float64] | None:
     lower = replace(weight, ceiling=weight.ceiling - WORTH_RESOLVING)
-    return graded_box_mesh(setting.domain.comm, setting.case.domain, setting.grading(lower))
+    return graded_mesh(setting.domain.comm, setting.case.domain, setting.grading(lower))
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ class Settings:
         count: Solves and factorisations.
         rejected: Steps that were refused and repeated.
         time_error: Largest estimated error of a step or segment beyond the tolerance, L1 norm; 0 where it was met.
+        last_step: The step that sdirk would have taken next; None before its first.
     """
 
     tolerance: float
@@ -47,6 +48,7 @@ class Settings:
     count: SolveCount = field(default_factory=SolveCount)
     rejected: int = 0
     time_error: float = 0.0
+    last_step: float | None = None
 
 
 class Propagator(Protocol):

@@ -2,13 +2,15 @@
 
 Step sizes are the time between two outputs over powers of two, so that factorisations of M + gamma dt K^T are kept
 and used again.
-The independent check of the Krylov method, and the method for coefficients that depend on time.
+The independent check of the Krylov method; `fpsolver.propagation.varying` is the same for coefficients that depend on
+time.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 from petsc4py import PETSc
@@ -52,16 +54,34 @@ def sdirk(
     Raises:
         SolverFailed: A factorisation failed, or the step shrank to round-off of the time.
     """
-    stepper = _Stepper(generator, settings)
+    return stepped(_Stepper(generator, settings), start, times, settings, now)
+
+
+class Stepper(Protocol):
+    """One step of any size."""
+
+    def step(self, vector: PETSc.Vec, size: float, now: float = 0.0) -> tuple[PETSc.Vec, float]:
+        """The state after a step from the time ``now``, and the estimated error of its density in L1."""
+        ...
+
+
+def stepped(
+    stepper: Stepper, start: PETSc.Vec, times: Sequence[float], settings: Settings, now: float
+) -> Iterator[State]:
+    """Steps through the output times, as long as the tolerance allows.
+
+    Raises:
+        SolverFailed: The step shrank to round-off of the time.
+    """
     vector, accepted = start, 0
-    step = (times[0] - now) * FIRST_STEP
+    step = (times[0] - now) * FIRST_STEP if settings.last_step is None else settings.last_step
     for target in times:
         span, done = target - now, 0.0  # done is a dyadic fraction of the span, exact in binary
         while done < 1.0:
             part = min(2.0 ** np.floor(np.log2(step / span * (1 + 1e-9))), 1.0)
             while part > 1.0 - done:
                 part /= 2
-            proposed, error = stepper.step(vector, part * span)
+            proposed, error = stepper.step(vector, part * span, now)
             allowed = settings.tolerance * max(part * span / target, SMALLEST_SHARE)
             if error > allowed:
                 settings.rejected += 1
@@ -73,6 +93,7 @@ def sdirk(
             now = target if done == 1.0 else target - (1.0 - done) * span
             vector, accepted = proposed, accepted + 1
             step = max(step, part * span) * (2.0 if error < GROW_BELOW * allowed else 1.0)
+            settings.last_step = step
             yield State(now, vector, accepted, is_output=done == 1.0)
 
 
@@ -85,8 +106,8 @@ class _Stepper:
         self._scale = l1_scale(generator)
         self._factors: OrderedDict[float, Factorization] = OrderedDict()
 
-    def step(self, vector: PETSc.Vec, size: float) -> tuple[PETSc.Vec, float]:
-        """The state after one step, and the estimated error of its density in L1."""
+    def step(self, vector: PETSc.Vec, size: float, now: float = 0.0) -> tuple[PETSc.Vec, float]:
+        """The state after one step, and the estimated error of its density in L1; ``now`` is of no interest here."""
         factors = self._factorization(size)
         slopes: list[PETSc.Vec] = []
         for stage in range(5):

@@ -10,10 +10,12 @@ from fpsolver.runtime.folder import RunFolder
 from fpsolver.runtime.log import Console, Progress, RunLog
 from fpsolver.runtime.ranks import agree, is_root, on_root, rank, size, start_mpi, tell
 from fpsolver.runtime.signals import StopFlag
+from fpsolver.runtime.streams import OutputRefused, say, silenced, speak_plainly
 from fpsolver.runtime.timing import Timing
 
 __all__ = [
     "Console",
+    "OutputRefused",
     "Progress",
     "RunFolder",
     "RunLog",
@@ -24,7 +26,10 @@ __all__ = [
     "is_root",
     "on_root",
     "rank",
+    "say",
+    "silenced",
     "size",
+    "speak_plainly",
     "start_mpi",
     "tell",
 ]

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
 from fpsolver.runtime.ranks import is_root
+from fpsolver.runtime.streams import to_nowhere
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
@@ -98,8 +99,7 @@ class Console:
         """One line (or a few) for the user."""
         if not self._speaks:
             return
-        # A bar that is being drawn has put itself in the place of sys.stdout, so that lines go above it.
-        print(text, file=sys.stdout if self._stream is sys.__stdout__ else self._stream, flush=True)
+        self._print(text + "\n")
         if self._log is not None:
             self._log.write(text)
 
@@ -107,7 +107,8 @@ class Console:
         """The same on standard error, marked as a warning."""
         if not self._speaks:
             return
-        print(f"warning: {text}", file=sys.stderr, flush=True)
+        with suppress(OSError):
+            print(f"warning: {text}", file=sys.stderr, flush=True)
         if self._log is not None:
             self._log.write(f"warning: {text}")
 
@@ -124,13 +125,26 @@ class Console:
             table.add_column(Text(name), justify="right" if number else "left", overflow="fold")
         for row in rows:
             table.add_row(*(Text(str(entry)) for entry in row))
-        self._rich().print(table)
+        console = self._rich()
+        with console.capture() as captured:
+            console.print(table)
+        self._print(captured.get())
         if self._log is not None:
             drawn = io.StringIO()
             from rich.console import Console as RichConsole
 
             RichConsole(file=drawn, width=_UNLIMITED, color_system=None).print(table)
             self._log.write("\n".join(line.rstrip() for line in drawn.getvalue().splitlines() if line.strip()))
+
+    def _print(self, text: str) -> None:
+        """Write to the user. A reader who has gone, or a full disk, costs lines, never the run."""
+        # A bar that is being drawn has put itself in the place of sys.stdout, so that lines go above it.
+        stream = sys.stdout if self._stream is sys.__stdout__ else self._stream
+        try:
+            print(text, end="", file=stream, flush=True)
+        except OSError:
+            if stream is sys.stdout:
+                to_nowhere(stream)
 
     @contextmanager
     def hearing(self, logger: str) -> Iterator[None]:

@@ -12,8 +12,8 @@ from mpi4py import MPI
 
 from fpsolver.case import Case, load
 from fpsolver.certificate import certificate
-from fpsolver.domain.box import box_mesh
 from fpsolver.domain.lattice import Lattice
+from fpsolver.domain.region_mesh import domain_mesh
 from fpsolver.model import build
 from fpsolver.output.state import read_state
 from fpsolver.problems import PROBLEMS, Answer, Setting
@@ -105,8 +105,7 @@ def solve(case: Case, comm: MPI.Comm = MPI.COMM_WORLD) -> Solution:
     Raises:
         SolverFailed: A solver failed.
     """
-    box = case.domain
-    domain = box_mesh(comm, box.lower, box.upper, box.cells, box.diagonal)
+    domain = domain_mesh(comm, case.domain)
     memory = Memory()
     beats = Beats(lambda: None)
     setting = Setting(

@@ -7,7 +7,6 @@ By degree, the levels end with the degree of the case where it is high enough, e
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from mpi4py import MPI
 
 from fpsolver.case import Case
 from fpsolver.certificate import certificate
-from fpsolver.domain.box import box_mesh
+from fpsolver.domain.region_mesh import domain_mesh
 from fpsolver.errors import BadUsage, ExitCode, FpsolverError, Stopped
 from fpsolver.model import build
 from fpsolver.problems import PROBLEMS, Answer, Problem, Setting
@@ -125,15 +124,18 @@ def levels_of(case: Case, levels: int, by: str) -> list[Case]:
             replace(case, run=settings, discretization=replace(case.discretization, degree=degree))
             for degree in degrees
         ]
-    cells = case.domain.cells
-    coarsened = 0
-    while coarsened < levels - 1 and _unknowns(case, levels - 1 - coarsened) > LARGEST:
-        coarsened += 1
-    first_cells = [max(1, -(-count // 2**coarsened)) for count in cells]
-    return [
-        replace(case, run=settings, domain=replace(case.domain, cells=tuple(count << level for count in first_cells)))
-        for level in range(levels)
-    ]
+    if levels > HIGHEST:
+        raise BadUsage(f"--levels {levels}: more than {HIGHEST} cannot be solved; write --levels 3")
+    coarsest, coarsened = case.domain, 0
+    while (
+        coarsened < levels - 1
+        and coarsest.nodes(case.discretization.degree) * 2 ** ((levels - 1) * case.dimension) > LARGEST
+    ):
+        coarser = coarsest.coarser(2)
+        if coarser is None:
+            break
+        coarsest, coarsened = coarser, coarsened + 1
+    return [replace(case, run=settings, domain=coarsest.finer(2.0**level)[1]) for level in range(levels)]
 
 
 def tabulated(solved: Sequence[Level], by: str) -> Table:
@@ -156,7 +158,7 @@ def tabulated(solved: Sequence[Level], by: str) -> Table:
     levels = [
         {
             "unknowns": level.unknowns,
-            "cells": list(level.case.domain.cells),
+            "cells": list(getattr(level.case.domain, "cells", ())) or level.case.domain.words,
             "degree": level.case.discretization.degree,
         }
         for level in solved
@@ -178,8 +180,8 @@ def _solved(
     of_model, of_mesh = Store(), Store()
     for number, case in reversed(list(enumerate(cases, start=1))):
         box = case.domain
-        domain = box_mesh(comm, box.lower, box.upper, box.cells, box.diagonal)
-        if levels and box.cells != levels[-1].case.domain.cells:
+        domain = domain_mesh(comm, box)
+        if levels and box != levels[-1].case.domain:
             of_mesh = Store()
         setting = Setting(case, domain, model, Silent(), _unseen, heartbeat, _silence, earlier_run)
         setting = replace(setting, of_model=of_model, of_mesh=of_mesh)
@@ -190,10 +192,9 @@ def _solved(
             heartbeat()
             with timing.stage(name), console.progress(f"level {number} of {len(cases)}, {name}") as progress:
                 answers.append(_answer(problem, replace(setting, progress=progress), number))
-        levels.append(Level(case, _unknowns(case), answers))
-        cells = " x ".join(map(str, box.cells))
+        levels.append(Level(case, box.nodes(case.discretization.degree), answers))
         console.say(
-            f"level {number}: {cells} cells, degree {case.discretization.degree}, {levels[-1].unknowns} unknowns, "
+            f"level {number}: {box.words}, degree {case.discretization.degree}, {levels[-1].unknowns} unknowns, "
             f"{timing.total:.1f} s so far"
         )
     return levels[::-1]
@@ -205,8 +206,7 @@ def _answer(problem: Problem, setting: Setting, number: int) -> Answer:
     except Stopped:
         raise
     except FpsolverError as failure:
-        cells = list(setting.case.domain.cells)
-        raise type(failure)(f"level {number}, domain.cells = {cells}: {failure}") from None
+        raise type(failure)(f"level {number}, {setting.case.domain.words}: {failure}") from None
 
 
 def _unseen(share: float, text: str) -> None:
@@ -227,11 +227,6 @@ def _is_repeated(place: Spot) -> bool:
 
 def _all(answers: Sequence[Answer]) -> Mapping[Spot, Quantity]:
     return {place: quantity for answer in answers for place, quantity in quantities(sized(answer)).items()}
-
-
-def _unknowns(case: Case, halvings: int = 0) -> int:
-    """Nodes of the box with its cells halved so often; crossed diagonals have more."""
-    return math.prod(case.discretization.degree * (count << halvings) + 1 for count in case.domain.cells)
 
 
 def _expected(place: Spot, case: Case) -> float | None:

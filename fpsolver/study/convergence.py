@@ -125,8 +125,7 @@ class Table:
         if self.by == "degree":
             return f"degree {level['degree']}"
         cells = level["cells"]
-        assert isinstance(cells, list)
-        return "x".join(map(str, cells))
+        return "x".join(map(str, cells)) if isinstance(cells, list) else str(cells)
 
 
 def _number(value: object, digits: int) -> str:

@@ -10,9 +10,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from fpsolver.case import Box, Case
-from fpsolver.domain.box import box_mesh
-from fpsolver.domain.region_mesh import RegionMesh
+from fpsolver.case import Case
+from fpsolver.domain.region_mesh import RegionMesh, domain_mesh
 from fpsolver.errors import BadUsage, SolverFailed
 from fpsolver.problems import Answer, Problem, Setting
 from fpsolver.problems.base import NO_ESTIMATE
@@ -43,7 +42,7 @@ STEEPER = 3.0
 """The cells of the coarser companion may vary by so many times more nats. They are halved by turns, so with a factor of
 two some would come out as large as those of the run, and show nothing."""
 
-LONG = ("evolution",)
+LONG = ("evolution", "entropy")
 """Problems that are nearly all solves, so that a companion of the next degree would cost too much."""
 
 BALANCED = ("potential", "integrated")
@@ -112,7 +111,7 @@ def with_errors(problem: Problem, setting: Setting, answer: Answer, beats: int, 
         lower = _solved(
             problem, f"of degree {below}", setting, lambda: setting.companion(below), limit, _half(progress, 0)
         )
-    if max(setting.case.domain.cells) > 1:
+    if coarse(setting.case) is not None:
         coarser = _solved(problem, "on larger cells", setting, lambda: _coarser(setting), limit, _half(progress, 1))
     here = lengths(answer)
 
@@ -123,7 +122,7 @@ def with_errors(problem: Problem, setting: Setting, answer: Answer, beats: int, 
         less = _same(lower, place, here, reasons)
         larger = _same(coarser, place, here, reasons)
         if less is None and larger is None:
-            return replace(quantity, why="; ".join(reasons) or "the mesh has one cell: there is no cruder one")
+            return replace(quantity, why="; ".join(reasons) or "there is no cruder mesh")
         smooth = setting.reference.kind in BALANCED and _is_straight(setting, place)
         return replace(quantity, error=error(quantity, less, larger, degree, below, smooth=smooth), why=None)
 
@@ -141,9 +140,9 @@ def under_resolved(answer: Answer, case: Case) -> list[str]:
     if worst <= UNDER_RESOLVED or place is None:
         return []
     number = quantities(answer)[place]
-    cells, degree = case.domain.cells, case.discretization.degree
+    degree = case.discretization.degree
     share = f"{worst:.0%}" if worst < 10.0 else f"{worst:.0e} times its size"
-    advice = f"domain.cells = {[2 * count for count in cells]} (now {list(cells)})"
+    advice = case.domain.finer(2.0)[0]
     if case.discretization.scheme == "weighted":
         advice += f" or discretization.degree = {degree + 2} (now {degree})"
     return [
@@ -187,15 +186,14 @@ def _solved(
 def _coarser(setting: Setting) -> Setting:
     """The same questions on cells twice as large, of meshes that are graded less."""
     case = coarse(setting.case)
-    box = case.domain
-    domain = box_mesh(setting.domain.comm, box.lower, box.upper, box.cells, box.diagonal)
-    return setting.coarser(case, domain, STEEPER)
+    assert case is not None
+    return setting.coarser(case, domain_mesh(setting.domain.comm, case.domain), STEEPER)
 
 
 def _is_straight(setting: Setting, place: Place) -> bool:
     """Whether a quantity is an integral, over cells without curved edges."""
     if place[0] not in ("exit", "committor"):
-        return place[0] != "probes"
+        return place[0] not in ("probes", "splitting")
     assert isinstance(place[1], int)
     case = setting.case
     name = case.exits[place[1]].region if place[0] == "exit" else region_between(case, case.committors[place[1]]).name
@@ -203,10 +201,10 @@ def _is_straight(setting: Setting, place: Place) -> bool:
     return isinstance(mesh, RegionMesh) and mesh.curved == 0
 
 
-def coarse(case: Case, factor: int = 2) -> Case:
-    """The case on cells so many times as large."""
-    box: Box = case.domain
-    return replace(case, domain=replace(box, cells=tuple(max(1, -(-count // factor)) for count in box.cells)))
+def coarse(case: Case, factor: int = 2) -> Case | None:
+    """The case on cells so many times as large; None where there are none."""
+    domain = case.domain.coarser(factor)
+    return None if domain is None else replace(case, domain=domain)
 
 
 def _half(progress: Progress, number: int) -> Progress:

@@ -1,4 +1,4 @@
-"""The last words of a run on the terminal: answers with their errors, and the certificate."""
+"""The first and the last words of a run on the terminal: advice; answers with their errors, and the certificate."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fpsolver.case import Case, advise
 from fpsolver.output.tables import COLUMNS, cells, certificate_table, footnotes, verdict
 from fpsolver.problems import Answer
 from fpsolver.quantity import Quantity
-from fpsolver.runtime import Console
+from fpsolver.runtime import Console, is_root
+
+TOLD = ("cells", "time")
+"""Advice that is told when a run begins, beside all warnings."""
 
 
 def report(
@@ -24,6 +28,17 @@ def report(
     for line in footnotes(reasons):
         console.say(line)
     console.say(f"{verdict(certificate)}; {seconds:.1f} s; results in {folder}")
+
+
+def tell_advice(console: Console, case: Case) -> None:
+    """Say how long the run may take, which cells were chosen, and what ``fpsolver validate`` would warn of."""
+    if not is_root():
+        return
+    for advice in advise(case):
+        if advice.warning:
+            console.warn(advice.text)
+        elif advice.what in TOLD:
+            console.say(advice.text)
 
 
 def _cells(value: object, reasons: list[str]) -> tuple[str, str]:

@@ -11,17 +11,18 @@ from mpi4py import MPI
 
 from fpsolver.case import Case
 from fpsolver.certificate import certificate
-from fpsolver.domain.box import box_mesh
+from fpsolver.domain.region_mesh import domain_mesh
 from fpsolver.errors import ExitCode, FpsolverError, Stopped
 from fpsolver.model import build
 from fpsolver.problems import PROBLEMS, Answer, Setting
 from fpsolver.quantity import Quantity
 from fpsolver.runtime import Console, StopFlag, Timing
 from fpsolver.study.api import earlier_run
+from fpsolver.study.capacity import refuse_too_large
 from fpsolver.study.errors import INTERRUPTED, SWITCHED_OFF, Beats, by_weight, with_errors, without_errors
 from fpsolver.study.place import Place
 from fpsolver.study.records import Records
-from fpsolver.study.report import report
+from fpsolver.study.report import report, tell_advice
 
 PACKAGES = ("fpsolver", "fenics-dolfinx", "dolfinx-solver-real", "petsc4py", "slepc4py", "mpi4py", "numpy", "scipy")
 
@@ -60,9 +61,9 @@ def run_case(
 def _solve(case: Case, place: Place, comm: MPI.Intracomm, stop: StopFlag) -> ExitCode:
     timing = Timing()
     console = Console(place.open_log())
+    refuse_too_large(case, comm)
     with timing.stage("mesh"):
-        box = case.domain
-        domain = box_mesh(comm, box.lower, box.upper, box.cells, box.diagonal)
+        domain = domain_mesh(comm, case.domain)
     topology = domain.topology
     mesh = {
         "dimension": topology.dim,
@@ -71,6 +72,7 @@ def _solve(case: Case, place: Place, comm: MPI.Intracomm, stop: StopFlag) -> Exi
     }
     ranks = f"{comm.size} ranks" if comm.size > 1 else "1 rank"
     console.say(f"{case.title}: {case.dimension}-D, {mesh['vertices']} vertices, {mesh['cells']} cells, {ranks}")
+    tell_advice(console, case)
     model = build(case)
     records = Records(comm, case, model, place.folder, place.path)
 

@@ -138,7 +138,7 @@ def test_what_cannot_be_solved_yet_is_all_that_is_said(load_text, text: str) -> 
     assert all("is not available in this version" in str(mistake) for mistake in found)
 
 
-def test_a_ball_is_refused_for_its_shape_alone(mistakes) -> None:
+def test_a_ball_is_accepted_and_an_annulus_needs_a_hole_that_fits(load_text, mistakes) -> None:
     text = """
 [domain]
 shape = "ball"
@@ -150,7 +150,6 @@ expression = "(x**2 + y**2 + z**2)/2"
 [noise]
 diffusion = 0.1
 """
-    found = mistakes(text)
-    assert [line.split("; ")[0] for line in found] == [
-        'case.toml:3: domain.shape: shape = "ball" is not available in this version'
-    ]
+    assert load_text(text).domain.radius == 1.0
+    found = mistakes(text.replace('"ball"', '"annulus"').replace("radius = 1.0", "radius = 1.0\ninner_radius = 1.5"))
+    assert ["inner_radius: 1.5 is not below radius (1)" in line for line in found] == [True]

@@ -31,6 +31,10 @@ PROMISED: dict[tuple[str, ...], dict[str, tuple[float, float]]] = {
         "exit.0.starts.0.mean": (1.3632039, 1e-5),
         "exit.0.starts.1.mean": (0.28502912, 1e-4),
     },
+    ("disk_exit",): {"exit.0.starts.0.mean": (11781.0073, 2e-5)},
+    ("disk_exit", "parameters.d=0.1"): {"exit.0.starts.0.mean": (18.999311, 1e-5)},
+    ("ring",): {"exit.0.starts.0.mean": (1.9743176, 1e-7)},
+    ("rooms",): {"stationary.spectral_gap": (0.0126354, 1e-5)},
     ("transition",): {
         "committor.0.flux": (0.0049141515, 1e-5),
         "committor.0.rate": (0.0050423846, 1e-5),

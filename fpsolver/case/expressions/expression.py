@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fpsolver.case.expressions.derivative import differentiate
-from fpsolver.case.expressions.nodes import Node, constant, make, number, ordered
+from fpsolver.case.expressions.nodes import Node, apply, constant, make, number, ordered
 from fpsolver.case.expressions.operations import OPERATIONS
 
 Array = NDArray[np.float64]
@@ -54,6 +54,11 @@ class Expression:
         """The variables that occur."""
         return frozenset(str(node.leaf) for node in ordered([self.node]) if node.op == "variable")
 
+    @cached_property
+    def size(self) -> int:
+        """Number of operations, numbers and variables."""
+        return len(ordered([self.node]))
+
     @property
     def is_constant(self) -> bool:
         """True where no variable occurs."""
@@ -89,6 +94,11 @@ def _rebuild(flat: Sequence[tuple[str, tuple[int, ...], float | str | None]], so
 def constant_expression(value: float) -> Expression:
     """The expression that is this number."""
     return Expression(constant(value), repr(float(value)))
+
+
+def scaled(expression: Expression, factor: float) -> Expression:
+    """The expression times a number."""
+    return Expression(apply("mul", constant(factor), expression.node), f"{factor!r}*({expression.source})")
 
 
 class Program:

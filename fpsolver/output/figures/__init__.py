@@ -12,18 +12,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fpsolver.errors import BadUsage
+from fpsolver.output.figures.arrhenius import arrhenius
 from fpsolver.output.figures.committor import committor
 from fpsolver.output.figures.convergence import convergence
 from fpsolver.output.figures.density import density
 from fpsolver.output.figures.effective_potential import effective_potential
+from fpsolver.output.figures.exit_points import exit_points
 from fpsolver.output.figures.exit_time import exit_time
 from fpsolver.output.figures.fields import fields
 from fpsolver.output.figures.folder import Run, load_run
 from fpsolver.output.figures.mean_path import mean_path
+from fpsolver.output.figures.noisy_sgd import noisy_sgd
 from fpsolver.output.figures.regions import regions
 from fpsolver.output.figures.scene import density_3d
 from fpsolver.output.figures.spectrum import spectrum
+from fpsolver.output.figures.splitting import splitting
 from fpsolver.output.figures.stationary import stationary
+from fpsolver.output.figures.survival import survival
 from fpsolver.runtime import atomic
 
 if TYPE_CHECKING:
@@ -46,8 +51,13 @@ FIGURES: dict[str, Callable[[Run], Finish]] = {
     "stationary": _at_once(stationary),
     "effective_potential": _at_once(effective_potential),
     "spectrum": _at_once(spectrum),
+    "noisy_sgd": _at_once(noisy_sgd),
     "exit_time": _at_once(exit_time),
+    "survival": _at_once(survival),
+    "exit_points": _at_once(exit_points),
+    "arrhenius": _at_once(arrhenius),
     "committor": _at_once(committor),
+    "splitting": _at_once(splitting),
     "convergence": _at_once(convergence),
     "fields": _at_once(fields),
     "density_3d": density_3d,

@@ -1,0 +1,213 @@
+"""What is measured of the densities of Noisy SGD: of each by itself, and between neighbouring values of eps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from fpsolver.case import Case
+from fpsolver.problems.noisy_identity import Balance, balance
+from fpsolver.problems.noisy_levels import Level, Rung, densest, l1
+from fpsolver.problems.noisy_verdict import Pair
+from fpsolver.problems.observables import Moments, Observables
+from fpsolver.problems.wasserstein import Distance, gelbrich, wasserstein
+from fpsolver.quantity import Quantity
+from fpsolver.runtime import on_root
+
+Array = npt.NDArray[np.float64]
+
+WALL = 0.02
+"""Near a wall is what is closer than this fraction of the domain, along some coordinate."""
+
+BINS = 40
+"""Bins of equal mass, per coordinate."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One density.
+
+    Attributes:
+        level: The density.
+        moments: Mean, covariance and masses of the regions.
+        mean_loss: Integral of f rho.
+        spread: Integral of |x - middle of the box|^2 rho.
+        concentration: Integral of rho log rho; it grows like (m/2) log(1/eps) where mass collapses onto a set of
+            codimension m.
+        near_walls: Mass near the walls.
+        maximum: Largest value of the density.
+        densest: Where that is, (d,).
+        near_minima: Mass nearer to a minimum of the loss than to the others, (minima,).
+        balance: Of noise and drift.
+        bins: Edges of bins of equal mass, (d, BINS + 1).
+    """
+
+    level: Level
+    moments: Moments
+    mean_loss: float
+    spread: float
+    concentration: float
+    near_walls: float
+    maximum: float
+    densest: Array
+    near_minima: Array
+    balance: Balance
+    bins: Array
+
+    def entry(self) -> dict[str, object]:
+        """Of ``results.json``."""
+        moments = self.moments
+        return {
+            "regularization": self.level.regularization,
+            "resolved": self.level.resolved,
+            "cells": self.level.mesh.cells,
+            "content": self.level.content,
+            "regions": {name: Quantity(value, scale="log") for name, value in moments.regions.items()},
+            "mean": [Quantity(float(value)) for value in moments.mean],
+            "covariance": [[Quantity(float(value)) for value in row] for row in moments.covariance],
+            "mean_loss": Quantity(self.mean_loss),
+            "second_moment": Quantity(self.spread),
+            "maximum": Quantity(self.maximum, scale="log"),
+            "densest": self.densest.tolist(),
+            "concentration": Quantity(self.concentration, size=1.0),
+            "near_walls": Quantity(self.near_walls, size=1.0),
+        }
+
+
+def measured(level: Level, case: Case, minima: Array) -> Measured:
+    """The measures of a density. Collective.
+
+    Args:
+        level: The density.
+        case: Names and regions, and the box.
+        minima: Of the loss, (m, d).
+    """
+    generator = level.state.generator
+    points, masses = level.points, level.masses
+    lower, upper = np.asarray(case.domain.lower), np.asarray(case.domain.upper)
+    density = np.maximum(generator.density(level.state.vector).ravel(), 0.0)
+    logarithm = np.log(np.where(density > 0.0, density, 1.0))
+    steps = WALL * np.diag(upper - lower)
+    inner = np.logical_and.reduce([case.domain.inside(points + side) for step in steps for side in (step, -step)])
+    nearest = np.linalg.norm(points[:, None] - minima, axis=2).argmin(axis=1) if len(minima) else np.zeros(0, int)
+    sums = [
+        masses @ generator.coefficients.loss,
+        masses @ ((points - (lower + upper) / 2.0) ** 2).sum(axis=1),
+        masses @ logarithm,
+        masses[~inner].sum(),
+        *np.bincount(nearest, masses if len(minima) else None, minlength=len(minima)),
+    ]
+    loss, spread, concentration, walls, *shares = generator.comm.allreduce(np.array(sums)).tolist()
+    maximum, place = densest(level)
+    return Measured(
+        level,
+        Observables(generator, case.coordinates, case.regions)(level.state.vector),
+        loss,
+        spread,
+        concentration,
+        walls,
+        maximum,
+        place,
+        np.array(shares),
+        balance(level, case.domain, place),
+        _bins(level),
+    )
+
+
+def _bins(level: Level) -> Array:
+    """Edges of bins of equal mass of every coordinate, (d, BINS + 1). Collective."""
+    comm = level.state.generator.comm
+    gathered = comm.gather((level.points, np.maximum(level.masses, 0.0)))
+
+    def found() -> Array:
+        assert gathered is not None
+        points, masses = (np.concatenate(parts) for parts in zip(*gathered, strict=True))
+        edges = []
+        for x in points.T:
+            order = np.argsort(x, kind="stable")
+            # many points of a mesh have one coordinate in common: they are one
+            places, last = np.unique(np.round(x[order], 12), return_index=True)
+            share = np.add.reduceat(masses[order], last)
+            below = np.cumsum(share) - share / 2.0
+            edges.append(np.interp(np.linspace(0.0, 1.0, BINS + 1) * share.sum(), below, places))
+        return np.array(edges)
+
+    return on_root(comm, found)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Two neighbouring densities.
+
+    Attributes:
+        pair: The larger eps and the smaller one.
+        one: Of the larger eps, on the mesh of the other.
+        other: Of the smaller eps.
+        one_loss: Mean loss of the larger eps.
+        l1: Integral of |rho - sigma|.
+        distance: W1, and an upper bound of W2.
+        second: A lower bound of W2, exact between Gaussians.
+    """
+
+    pair: Pair
+    one: Moments
+    other: Measured
+    one_loss: float
+    l1: float
+    distance: Distance
+    second: float
+
+    @cached_property
+    def mean(self) -> float:
+        """By how much the mean moves."""
+        return float(np.linalg.norm(self.one.mean - self.other.moments.mean))
+
+    @cached_property
+    def covariance(self) -> float:
+        """By how much the covariance changes, in the norm of Frobenius."""
+        return float(np.linalg.norm(self.one.covariance - self.other.moments.covariance))
+
+    @cached_property
+    def loss(self) -> float:
+        """By how much the mean loss changes."""
+        return abs(self.one_loss - self.other.mean_loss)
+
+    def entry(self) -> dict[str, object]:
+        """Of ``results.json``."""
+        covariance = self.other.moments.covariance
+        width = float(np.sqrt(max(np.trace(covariance), 0.0)))
+        found = self.distance
+        return {
+            "from": self.pair[0],
+            "to": self.pair[1],
+            "l1": Quantity(self.l1, size=0.01),
+            "wasserstein1": Quantity(found.first, floor=found.error, size=0.01 * width),
+            "wasserstein1_bound": found.bound,
+            "wasserstein2_lower": Quantity(self.second, size=0.01 * width),
+            "wasserstein2_upper": Quantity(found.second, size=0.01 * width),
+            "mean_change": Quantity(self.mean, size=width),
+            "covariance_change": Quantity(self.covariance, size=width**2),
+            "mean_loss_change": Quantity(self.loss, size=abs(self.other.mean_loss)),
+        }
+
+
+def compared(rung: Rung, other: Measured, case: Case) -> Compared | None:
+    """A density with the one before it; None for the first. Collective."""
+    above, level = rung.above, rung.level
+    if above is None:
+        return None
+    generator = above.state.generator
+    moments = Observables(generator, case.coordinates, case.regions)(above.state.vector)
+    loss = generator.comm.allreduce(float(above.masses @ generator.coefficients.loss))
+    return Compared(
+        (above.regularization, level.regularization),
+        moments,
+        other,
+        loss,
+        l1(level, above),
+        wasserstein(generator.comm, level.points, above.masses, level.masses),
+        gelbrich(moments.mean, moments.covariance, other.moments.mean, other.moments.covariance),
+    )
