@@ -43,9 +43,6 @@ MANY = 2**31
 SMALL = 4
 """Degree of the rule of small pieces."""
 
-CUT = 6
-"""Degree of the rule of pieces that are cut."""
-
 SAME = 1e-12
 """Points closer than this, in units of a cell, are one."""
 
@@ -99,11 +96,13 @@ def parts_rules(
         if not len(simplices):
             break
     simplices, parent, own = (np.concatenate(parts) for parts in zip(*uneven, strict=True))
-    rest = _cut(cells, simplices, parent, own, labels, wanted)
+    rest = _cut(cells, simplices, parent, own, labels, wanted, max(degree - 2 * deepest, SMALL))
     return [joined([*rules, rule]) for rules, rule in zip(found, rest, strict=True)]
 
 
-def _cut(cells: Cells, simplices: Array, parent: Ints, own: Ints, labels: Labels, wanted: Sequence[int]) -> list[Rule]:
+def _cut(
+    cells: Cells, simplices: Array, parent: Ints, own: Ints, labels: Labels, wanted: Sequence[int], degree: int
+) -> list[Rule]:
     """The rules of pieces with more than one label ``own`` at their corners and edge middles (m, nodes)."""
     two, corners = _has_two(own, cells.dimension), own[:, : simplices.shape[1]]
     one, other = corners.min(axis=1, initial=MANY), corners.max(axis=1, initial=-MANY)
@@ -120,7 +119,7 @@ def _cut(cells: Cells, simplices: Array, parent: Ints, own: Ints, labels: Labels
         origin = np.concatenate([parent[from_inner[mine]], parent[from_outer[others]]])
         here = points == label
         alone = Rule(rest.cell[here], rest.reference[here], rest.points[here], rest.weights[here])
-        rules.append(joined([simplex_rule(cells, parts, origin, CUT), alone]))
+        rules.append(joined([simplex_rule(cells, parts, origin, degree), alone]))
     return rules
 
 

@@ -113,22 +113,17 @@ class FacetSamples:
     def __init__(self, domain: mesh.Mesh, model: Model, steps: int) -> None:
         d = domain.topology.dim
         cells, kind = Cells.of(domain), domain.basix_cell()
-        self.of_cells, vertices = _incidence(domain)
+        shares = barycentric(d - 1, steps)
+        self.of_cells, sides = facet_sides(domain, shares)
         count = int(self.of_cells.max()) + 1
         self.sides = np.bincount(self.of_cells.ravel(), minlength=count)
         self.size = np.bincount(self.of_cells.ravel(), np.repeat(cells.diameters, d + 1), minlength=count) / self.sides
-        shares = barycentric(d - 1, steps)
         self.points = np.zeros((count, len(shares), d))
         self.normals, self.conormal = np.zeros_like(self.points), np.zeros_like(self.points)
         self._sides: list[_Side] = []
-        corners, outward = np.array(basix.geometry(kind)), basix.cell.facet_outward_normals(kind)
-        for local, nodes in enumerate(np.array(basix.topology(kind)[d - 1]).reshape(d + 1, d)):
-            order = np.argsort(vertices[:, nodes], axis=1)
-            for turn in permutations(range(d)):  # points are listed by the global numbers of the vertices
-                chosen = np.flatnonzero((order == np.array(turn)).all(axis=1))
-                if chosen.size:
-                    reference = shares @ corners[nodes][list(turn)]
-                    self._see(cells, model, chosen, local, reference, np.asarray(outward[local], dtype=float))
+        outward = basix.cell.facet_outward_normals(kind)
+        for chosen, local, reference in sides:
+            self._see(cells, model, chosen, local, reference, np.asarray(outward[local], dtype=float))
 
     def _see(self, cells: Cells, model: Model, chosen: Ints, local: int, reference: Array, outward: Array) -> None:
         facets = self.of_cells[chosen, local]
@@ -189,13 +184,30 @@ def barycentric(d: int, steps: int) -> Array:
     return np.asarray(np.column_stack([steps - grid.sum(axis=1), grid]) / steps)
 
 
-def _incidence(domain: mesh.Mesh) -> tuple[Ints, Ints]:
-    """Numbers of the facets and of the vertices of each cell, (cells, d + 1) both."""
-    topology, d = domain.topology, domain.topology.dim
+def facet_sides(domain: mesh.Mesh, shares: Array) -> tuple[Ints, list[tuple[Ints, int, Array]]]:
+    """The facets of a mesh on one rank as its cells see them.
+
+    Args:
+        domain: The mesh.
+        shares: Barycentric coordinates of points of a facet, by its vertices in the order of their global numbers, so
+            that they are the same points from either side, (q, d).
+
+    Returns:
+        Numbers of the facets of each cell (cells, d + 1), and groups: cells (n,), the local number of a facet, and the
+        points in the reference cell (q, d).
+    """
+    topology, d, kind = domain.topology, domain.topology.dim, domain.basix_cell()
     topology.create_connectivity(d, d - 1)
-    facets = topology.connectivity(d, d - 1).array.reshape(-1, d + 1)
+    facets = topology.connectivity(d, d - 1).array.reshape(-1, d + 1).astype(np.int64)
     vertices = topology.connectivity(d, 0).array.reshape(-1, d + 1)
-    return facets.astype(np.int64), vertices.astype(np.int64)
+    corners, groups = np.array(basix.geometry(kind)), []
+    for local, nodes in enumerate(np.array(basix.topology(kind)[d - 1]).reshape(d + 1, d)):
+        order = np.argsort(vertices[:, nodes], axis=1)
+        for turn in permutations(range(d)):
+            chosen = np.flatnonzero((order == np.array(turn)).all(axis=1))
+            if chosen.size:
+                groups.append((chosen, local, np.asarray(shares @ corners[nodes][list(turn)])))
+    return facets, groups
 
 
 def _hessians(element: Element, reference: Array) -> Array:

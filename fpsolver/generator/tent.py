@@ -57,7 +57,7 @@ def tent(
     Args:
         domain: The mesh.
         model: For D.
-        facets: Samples at the vertices of the facets: kinks of T vary linearly along straight ones.
+        facets: Samples at the vertices of the facets and between them.
         used: Facets that shall carry a ridge, (facets,).
         growth: n . D grad log s where there is one side, 0 inside, (facets, q).
         sharpness: That is wanted of the ridges, > 0, (facets,); neighbours must not differ much.

@@ -8,7 +8,7 @@ inverse of the stationary density up to the highest pass, but only so much that 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +41,8 @@ HANDED_ON = 0.7
 BETWEEN = 1.1
 """Bounds are wider than samples ask for by this factor, for what happens between them."""
 
-STILL = 0.1
+STEEPEST, HIGHEST = 0.1, 6.0
+"""Beyond the highest pass the source rises by so many nats per nat of the potential at most, and so many in all."""
 
 SINGULAR = 1e-12
 """Least eigenvalue of D, as a fraction of the largest anywhere, for the maximum principle to hold."""
@@ -49,35 +50,44 @@ SINGULAR = 1e-12
 
 @dataclass(frozen=True)
 class Source:
-    """s = 1 + exp(b - c) with b the exponent of the weight above its floor, bent beyond the highest pass.
+    """s = 1 + exp(b - c), b the exponent of the weight above its floor, beyond the highest pass bent to a gentle rise.
 
     Attributes:
         weight: With its floor.
         passes: Height of the highest pass, in nats.
+        rise: Of b per nat, far beyond the pass.
         offset: c.
     """
 
     weight: Weight
     passes: float
-    offset: float
+    rise: float
+    offset: float = 0.0
+
+    def height(self, points: Array) -> tuple[Array, Array]:
+        """b (n,) and its gradient (n, d) at points (n, d)."""
+        exponent, slope = self.weight.potential(points)
+        bent, share = bend(exponent - self.weight.floor, self.passes)
+        beyond = (exponent - self.weight.floor - self.passes) / BEND
+        more = self.rise * BEND * np.logaddexp(0.0, beyond)
+        return bent + more, (share + self.rise * special.expit(beyond))[:, None] * slope
 
     def __call__(self, points: Array) -> tuple[Array, Array]:
         """log s (n,) and its gradient (n, d) at points (n, d)."""
-        height, slope = self.weight.potential(points)
-        bent, share = bend(height - self.weight.floor, self.passes)
-        beyond = height - self.weight.floor - self.passes
-        bent, share = bent + STILL * BEND * np.logaddexp(0.0, beyond / BEND), share + STILL * special.expit(beyond / BEND)
-        above = bent - self.offset
-        return np.logaddexp(0.0, above), (share * special.expit(above))[:, None] * slope
+        height, slope = self.height(points)
+        above = height - self.offset
+        return np.logaddexp(0.0, above), special.expit(above)[:, None] * slope
 
 
 def source_of(generator: Generator, passes: float) -> Source:
     """The source whose two terms the process meets alike."""
     points = generator.quadrature.points.reshape(-1, generator.model.dimension)
-    height = generator.weight.potential(points)[0] - generator.weight.floor
+    exponent = generator.weight.potential(points)[0] - generator.weight.floor
     measure = generator.quadrature.measure.ravel()
-    met = measure @ np.exp(bend(height, passes)[0] - height + STILL * BEND * np.logaddexp(0.0, (height - passes) / BEND))
-    return Source(generator.weight, passes, float(np.log(met / (measure @ np.exp(-height)))))
+    rise = min(STEEPEST, HIGHEST / max(float(exponent.max()) - passes, 1.0))
+    source = Source(generator.weight, passes, rise)
+    met = measure @ np.exp(source.height(points)[0] - exponent)
+    return replace(source, offset=float(np.log(met / (measure @ np.exp(-exponent)))))
 
 
 @dataclass(frozen=True)
@@ -89,7 +99,7 @@ class Attempt:
         times: u and v from each start, (starts, 2).
         shift: Least constant that makes s T + shift >= 0 on the exit set.
         edge: u and v are not more than this where the edge of the region is, which the mesh meets only nearly, (2,).
-        edges: The same of u for each cell, (cells,).
+        edges: Of u, with what s T needs there, for each cell, (cells,).
         values: u and v at the samples of the cells, (2, cells, q).
         unknowns: Work.
     """
@@ -165,7 +175,7 @@ def attempt(
     locals_ = [vector.array_r[generator.quadrature.dofs] for _, vector in solved]
     times = np.array([[constant + start.dot(vector) for constant, vector in solved] for start in starts])
 
-    facets, at_ends = FacetSamples(domain, model, steps), FacetSamples(domain, model, 1)
+    facets, few = FacetSamples(domain, model, steps), FacetSamples(domain, model, 2)
     used = np.ones(len(facets.sides), dtype=bool)
     used[facets.of_cells[cells, local]] = False
     scale = np.exp(_log(source, facets.points)) * facets.size[:, None]
@@ -174,7 +184,7 @@ def attempt(
     growth = float((times[:, 1] / times[:, 0]).max())
     wanted = np.abs(kinks[0] / scale).max(axis=1) + 0.25 * goal / growth * np.abs(kinks[1] / scale).max(axis=1)
     sharp = _handed_on(np.where(used, np.maximum(wanted, 1e-3 * goal / growth), 0.0), facets)
-    roof = tent(domain, model, at_ends, used, _growth(source, at_ends), sharp)
+    roof = tent(domain, model, few, used, _growth(source, few), sharp)
     if roof is None:
         return "the cells are too obtuse for the noise"
     ridge = facets.kinks(roof.element, roof.coefficients, _growth(source, facets)) / facets.size[:, None]
@@ -190,14 +200,16 @@ def attempt(
         ridge[used].ravel(),
     )
     values = np.array([constant + jet[0] for (constant, _), jet in zip(solved, jets, strict=True)])
-    shift = float(-(np.exp(logs) * of_tent)[np.unique(cells)].min(initial=0.0))
+    depth = np.zeros(len(of_tent))
+    depth[cells] = -(np.exp(logs) * of_tent)[cells].min(axis=1)
     beyond = np.zeros((2, len(used)))
     if edge is not None:
         at_facets = [
             constant + facets.values(element, part) for (constant, _), part in zip(solved, locals_, strict=True)
         ]
         beyond = np.array([missed(door, facets, ~used, *pair) for pair in zip(at_facets, kinks, strict=True)])
-    edges = beyond[0][facets.of_cells].max(axis=1)
+    edges = beyond[0][facets.of_cells].max(axis=1) + depth
+    shift = float(depth.max(initial=0.0))
     return Attempt(defects, times, shift, beyond.max(axis=1), edges, values, generator.unknowns)
 
 

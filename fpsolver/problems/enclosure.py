@@ -6,7 +6,7 @@ made smaller where the function misses most, see `fpsolver.problems.attempt`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -78,7 +78,7 @@ NEAR = 0.3
 METHOD = "comparison with a computed function"
 ON_SAMPLES = "what it takes is checked at {samples} points of each cell and enlarged by a tenth for what lies between"
 CURVED = "; curved edges of the exit set are allowed for by their distance from the mesh"
-NOT_SMOOTH = "the computed function is not smooth enough near {place}, and smaller cells do not help"
+NO_BOUNDS = "no bounds with up to {most:,} unknowns: the computed function misses most near {place}"
 TOO_LARGE = "the first mesh already takes more than {most:,} unknowns"
 WALLS = "curved walls reflect, and the mesh meets them only nearly"
 ENDLESS = "the mean time is infinite from some points of the region"
@@ -114,25 +114,28 @@ class Enclosed:
     results: Entry = field(default_factory=dict)
 
 
-def enclosed(setting: Setting, wanted: Exit, problem: Killed, fate: Trapped, count: int) -> Enclosed:
-    """Two-sided bounds for the starts of an exit and for its escape rate. Collective; rank 0 does the work.
+def enclosed(
+    setting: Setting, wanted: Exit, problem: Killed, fate: Trapped, theory: Sequence[Mapping[str, object]]
+) -> Enclosed:
+    """Two-sided bounds for the starts of an exit and for its escape rate, where asked for. Collective.
 
     Args:
         setting: Of the case.
         wanted: The exit.
-        problem: As it was solved.
+        problem: As it is solved.
         fate: Where times are infinite.
-        count: Of the starts.
+        theory: What is known of each start so far; the bounds are added.
     """
     if setting.is_companion or not wanted.enclosure:
-        return Enclosed([{}] * count)
+        return Enclosed([dict(known) for known in theory])
     wells = setting.of_model.get(("wells", wanted.region))
     assert isinstance(wells, Wells)
     if fate.everywhere or fate.probability is not None:
         found = Found((), None, ENDLESS)
     else:
         found = on_root(setting.domain.comm, lambda: _refined(setting, wanted, problem, wells))
-    return Enclosed([{"enclosure": _entry(found, place)} for place in range(count)], _of_exit(found))
+    starts = [{**known, "enclosure": _entry(found, place)} for place, known in enumerate(theory)]
+    return Enclosed(starts, _of_exit(found))
 
 
 def _entry(found: Found, place: int) -> Entry:
@@ -171,7 +174,7 @@ def _refined(setting: Setting, wanted: Exit, problem: Killed, wells: Wells) -> F
         if found.width() <= GOAL or worst[-1] <= 1.0:
             break
         if not found.bounds:
-            found = replace(found, why=NOT_SMOOTH.format(place=_centre(region, int(large.argmax()))))
+            found = replace(found, why=NO_BOUNDS.format(most=MOST[d], place=_centre(region, int(large.argmax()))))
         if len(worst) > 2 and min(worst[-2:]) > STALLED * min(worst[:-2]):
             break
         before, cells = finer, Cells.of(region.mesh)

@@ -25,8 +25,9 @@ from fpsolver.quantity import Quantity
 ALL_LEAVE = 1e-8
 """Probabilities to leave anywhere, and never, add up to 1 by algebra: this is round-off of a solve."""
 
-PARTS = 1e-6
-"""Parts of the exit set are integrals of densities, exact for straight facets, and nearly so for curved ones."""
+PARTS = 1e-4
+"""Parts of the exit set are integrals of densities, exact on straight facets and nearly so where neighbours
+meet on curved ones; one that is left out is more than that."""
 
 NEGATIVE = 1e-3
 """A density of exit points with a larger negative part is told."""

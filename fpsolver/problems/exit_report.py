@@ -115,6 +115,8 @@ def described(wanted: Exit, results: Mapping[str, object]) -> list[tuple[str, ob
         lines.append(("  standard deviation", entry["standard_deviation"]))
         if isinstance(law := entry.get("kramers"), Quantity) and law.value is not None:
             lines.append(("  by Kramers' law", law))
+        if (bounds := entry.get("enclosure")) is not None and bounds["certified"]:
+            lines += [("  at least", bounds["lower"]), ("  at most", bounds["upper"])]
     lines.append((f"escape rate from {wanted.region}", results["escape_rate"]))
     lines += barriers(wanted, results)
     return lines

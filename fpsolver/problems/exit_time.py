@@ -14,6 +14,7 @@ from fpsolver.generator.pinned import Pinned
 from fpsolver.linalg import SolveCount
 from fpsolver.problems.arrhenius import arrhenius
 from fpsolver.problems.base import Answer, Part, Setting, joined
+from fpsolver.problems.enclosure import enclosed
 from fpsolver.problems.exit_checks import DUALITY, LOWEST, NEGATIVE, duality, signs_of
 from fpsolver.problems.exit_law import exit_law
 from fpsolver.problems.exit_report import at_probes, at_start, described, write_fields
@@ -48,6 +49,7 @@ def _solved(setting: Setting, wanted: Exit) -> Part:
     theory = [{}] * len(starts) if setting.is_companion else theory_of(setting, wanted, problem, starts)
     law = arrhenius(setting, wanted, problem, starts)
     fate = trapped(setting, wanted, problem)
+    bounds = enclosed(setting, wanted, problem, fate, theory)
     if not fate.everywhere:  # K is singular where paths are caught; nothing finite reaches those nodes
         problem = replace(problem, fixed=problem.fixed | fate.held)
     generator, count = problem.generator, SolveCount()
@@ -67,10 +69,11 @@ def _solved(setting: Setting, wanted: Exit) -> Part:
         "escape_rate": rate,
         "starts": [
             {**_started(setting, wanted, start, times, fate, more), **when_and_where}
-            for start, more, when_and_where in zip(starts, theory, laws.starts, strict=True)
+            for start, more, when_and_where in zip(starts, bounds.starts, laws.starts, strict=True)
         ],
         **laws.results,
         **law,
+        **bounds.results,
     }
     if not setting.is_companion and wanted is setting.case.exits[0]:
         results["critical_points"] = listed(critical_of(setting))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import factorial
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 from fpsolver.case import Case
 from fpsolver.problems.noisy_identity import Balance, balance
@@ -22,8 +24,32 @@ Array = npt.NDArray[np.float64]
 WALL = 0.02
 """Near a wall is what is closer than this fraction of the domain, along some coordinate."""
 
-BINS = 40
-"""Bins of equal mass, per coordinate."""
+SHARES = special.ndtr(np.linspace(-3.5, 3.5, 57))
+"""Shares of the mass at which bins of marginals begin: as many in the tails as inside."""
+
+EVEN = 80
+"""So many further edges of bins, evenly spread."""
+
+INNER = (0.05, 0.95)
+"""Between these shares of the mass is where it is said to be."""
+
+SPREAD = 0.6
+"""The mass of a quadrature point is spread by this fraction of the size of its cell to either side, for marginals."""
+
+
+@dataclass(frozen=True)
+class Marginal:
+    """The density of one coordinate.
+
+    Attributes:
+        edges: Of bins, ascending, (k + 1,): closer together where there is more mass.
+        masses: In the bins, (k,).
+        inner: Between these 90 % of the mass is, without 5 % on either side.
+    """
+
+    edges: Array
+    masses: Array
+    inner: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -42,7 +68,7 @@ class Measured:
         densest: Where that is, (d,).
         near_minima: Mass nearer to a minimum of the loss than to the others, (minima,).
         balance: Of noise and drift.
-        bins: Edges of bins of equal mass, (d, BINS + 1).
+        marginals: Of each coordinate.
     """
 
     level: Level
@@ -55,7 +81,7 @@ class Measured:
     densest: Array
     near_minima: Array
     balance: Balance
-    bins: Array
+    marginals: tuple[Marginal, ...]
 
     def entry(self) -> dict[str, object]:
         """Of ``results.json``."""
@@ -113,29 +139,43 @@ def measured(level: Level, case: Case, minima: Array) -> Measured:
         place,
         np.array(shares),
         balance(level, case.domain, place),
-        _bins(level),
+        _marginals(level),
     )
 
 
-def _bins(level: Level) -> Array:
-    """Edges of bins of equal mass of every coordinate, (d, BINS + 1). Collective."""
-    comm = level.state.generator.comm
-    gathered = comm.gather((level.points, np.maximum(level.masses, 0.0)))
+def _marginals(level: Level) -> tuple[Marginal, ...]:
+    """Of each coordinate. Collective.
 
-    def found() -> Array:
+    The points of a mesh stand in columns, so the mass of each is spread over some of the size of its cell.
+    """
+    comm, measure = level.state.generator.comm, level.state.generator.quadrature.measure
+    points = level.points
+    d = points.shape[1]
+    sizes = (factorial(d) * measure.sum(axis=1)) ** (1.0 / d)
+    gathered = comm.gather((points, np.maximum(level.masses, 0.0), SPREAD * np.repeat(sizes, measure.shape[1])))
+
+    def found() -> tuple[Marginal, ...]:
         assert gathered is not None
-        points, masses = (np.concatenate(parts) for parts in zip(*gathered, strict=True))
-        edges = []
-        for x in points.T:
-            order = np.argsort(x, kind="stable")
-            # many points of a mesh have one coordinate in common: they are one
-            places, last = np.unique(np.round(x[order], 12), return_index=True)
-            share = np.add.reduceat(masses[order], last)
-            below = np.cumsum(share) - share / 2.0
-            edges.append(np.interp(np.linspace(0.0, 1.0, BINS + 1) * share.sum(), below, places))
-        return np.array(edges)
+        everywhere, masses, width = (np.concatenate(parts) for parts in zip(*gathered, strict=True))
+        return tuple(_marginal(x, masses, width) for x in everywhere.T)
 
     return on_root(comm, found)
+
+
+def _marginal(x: Array, masses: Array, width: Array) -> Marginal:
+    """Of masses that are spread to hats of these widths to either side."""
+    ends = np.concatenate([x - width, x, x + width])
+    bend = np.tile(masses / width**2, 3) * np.repeat([1.0, -2.0, 1.0], len(x))
+    order = np.argsort(ends, kind="stable")
+    ends = ends[order]
+    step = np.diff(ends)
+    height = np.maximum(np.append(0.0, np.cumsum(np.cumsum(bend[order])[:-1] * step)), 0.0)
+    below = np.append(0.0, np.cumsum((height[1:] + height[:-1]) / 2.0 * step))
+    below = below / below[-1]
+    quantiles = np.clip(np.interp(SHARES, below, ends), x.min(), x.max())
+    edges = np.union1d(quantiles, np.linspace(quantiles[0], quantiles[-1], EVEN))
+    inner = np.interp(INNER, below, ends)
+    return Marginal(edges, np.diff(np.interp(edges, ends, below)), (float(inner[0]), float(inner[1])))
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from fpsolver.problems.classes import DENSITY as DENSITY_KIND
 from fpsolver.problems.exit_theory import critical_of
 from fpsolver.problems.limits import BACKWARD_ERROR
 from fpsolver.problems.noisy_levels import Level, at_zero, l1, rungs
-from fpsolver.problems.noisy_measures import BINS, Compared, Measured, compared, measured
+from fpsolver.problems.noisy_measures import Compared, Measured, compared, measured
 from fpsolver.problems.noisy_verdict import DENSITY, SINGULAR, UNDECIDED, Evidence, Verdict, judge, left, order
 from fpsolver.problems.wasserstein import wasserstein
 from fpsolver.problems.whole import whole
@@ -104,7 +104,9 @@ def solve_noisy_sgd(setting: Setting) -> Answer:
         "differences": [each.entry() for each in differences],
         "orders": {name: _order(shown, name, size) for name in MEASURES},
         "left": _left(shown, verdict),
-        "codimension": Quantity(evidence.codimension, size=float(case.dimension)) if shown else Quantity(None, why=NO_ORDER),
+        "codimension": Quantity(evidence.codimension, size=float(case.dimension))
+        if shown
+        else Quantity(None, why=NO_ORDER),
         "where": _where(last),
         "minima": _minima(minima, found),
         "tightness": {
@@ -161,12 +163,8 @@ def _left(shown: Sequence[Compared], verdict: Verdict) -> Entry:
 
 def _where(last: Measured) -> Entry:
     """Where the mass is in the end: its densest point, and a box without 5 % on either side of each coordinate."""
-    edge = round(0.05 * BINS)
-    return {
-        "densest": last.densest.tolist(),
-        "lower": last.bins[:, edge].tolist(),
-        "upper": last.bins[:, -1 - edge].tolist(),
-    }
+    lower, upper = zip(*(each.inner for each in last.marginals), strict=True)
+    return {"densest": last.densest.tolist(), "lower": list(lower), "upper": list(upper)}
 
 
 def _minima(minima: Sequence[CriticalPoint], found: Sequence[Measured]) -> list[Entry]:
@@ -229,12 +227,13 @@ def _write(setting: Setting, found: Sequence[Measured], differences: Sequence[Co
         rows.append([each.level.regularization, *between, *single, *moments])
     setting.recorder.table("noisy_sgd.csv", columns, np.array(rows))
     edges = [
-        [each.level.regularization, axis, low, high]
+        [each.level.regularization, axis, low, high, mass]
         for each in found
-        for axis, bins in enumerate(each.bins)
-        for low, high in pairwise(bins)
+        for axis, marginal in enumerate(each.marginals)
+        for (low, high), mass in zip(pairwise(marginal.edges), marginal.masses, strict=True)
     ]
-    setting.recorder.table("noisy_sgd_marginals.csv", ["regularization", "axis", "lower", "upper"], np.array(edges))
+    columns = ["regularization", "axis", "lower", "upper", "mass"]
+    setting.recorder.table("noisy_sgd_marginals.csv", columns, np.array(edges))
     lattice = setting.lattice[0]
     points = lattice.points[:, : lattice.dimension]
     fields = {f"noisy_density_{number}": each.level.state.density(points) for number, each in enumerate(found, start=1)}

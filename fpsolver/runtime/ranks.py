@@ -37,6 +37,9 @@ _PAUSE_BEFORE_ABORT = 1.0
 # What is said right before Abort may be lost: the launcher ends its processes and reads no more from them.
 _PAUSE_AFTER_LAST_WORDS = 0.3
 
+# Older ones have other calls: create_mesh, partitioners of cells, the maps of the geometry, curved meshes.
+OLDEST_DOLFINX = (0, 11)
+
 # Ranks that have agreed to end need only unwind, which takes milliseconds.
 _PATIENCE = 5.0
 
@@ -65,11 +68,13 @@ def start_mpi(petsc_options: Sequence[str] = ()) -> Intracomm:
         petsc_options: What the user wrote after ``--`` on the command line.
 
     Raises:
-        BadUsage: A launcher of another MPI has started N copies that do not know of each other.
+        BadUsage: A launcher of another MPI has started N copies that do not know of each other; or the DOLFINx of a
+            cluster or of conda is too old.
     """
     global _world
     if _world is not None:
         return _world
+    refuse_old_dolfinx()
     # Read by the BLAS inside PETSc and MUMPS when they are loaded; ranks are our threads.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     try:  # the wheel's own order of imports; a DOLFINx of conda or of a cluster has no such module
@@ -89,6 +94,23 @@ def start_mpi(petsc_options: Sequence[str] = ()) -> Intracomm:
     _world = MPI.COMM_WORLD
     sys.excepthook = _abort_all
     return _world
+
+
+def refuse_old_dolfinx() -> None:
+    """Say which DOLFINx is needed before one that is older fails somewhere; wheels are pinned and have another name."""
+    from importlib import metadata
+
+    try:
+        found = metadata.version("fenics-dolfinx")
+        number = tuple(int(part) for part in found.split(".")[:2])
+    except (metadata.PackageNotFoundError, ValueError):
+        return
+    if number < OLDEST_DOLFINX:
+        needed = ".".join(str(part) for part in OLDEST_DOLFINX)
+        raise BadUsage(
+            f"DOLFINx {found} is installed, and fpsolver needs {needed}: conda env create -f environment.yml, or "
+            "scripts/run, which sets it up from wheels"
+        )
 
 
 def agree(comm: Intracomm, error: Exception | None) -> None:

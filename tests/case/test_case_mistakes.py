@@ -79,10 +79,10 @@ def test_ten_kinds_of_mistakes_each_at_its_line(mistakes) -> None:
         ('diffusion = "d"', "diffusion = 1\nbatch_size = 4", "12: noise.batch_size: only used with learning_rate"),
         ("[loss]\nexpression", "[drift]\nexpression", "9: drift.expression: unknown key; it belongs to [loss]"),
         ('[loss]\nexpression = "(x**2 - 1)**2/4 + 2*y**2"', "", "1: loss: the case has neither [loss] nor [drift]; "),
-        ("[domain]", "[domain]\nshape = 'blob'", '5: domain.shape: "blob" is not known; write one of "box", "interval", "ball", "mesh"'),
+        ("[domain]", "[domain]\nshape = 'blob'", '5: domain.shape: "blob" is not known; write one of "box", "interval", "ball", "disk", "annulus", "mesh"'),
         ("[domain]", "[domain]\nshape = 'bal'", '(did you mean ball?)'),
         ("[domain]", "[domain]\nshape = 'interval'", "5: domain.shape: an interval has 1 dimension, not 2; "),
-        ("[domain]", "[domain]\nradius = 1", '5: domain.radius: does not go with shape = "box"; write it with ball only'),
+        ("[domain]", "[domain]\nradius = 1", '5: domain.radius: does not go with shape = "box"; write it with ball or annulus only'),
         ("cells", "cell_size = 0.1\ncells", "7: domain.cell_size: does not go with cells; "),
         ("cells = [32, 24]", "cell_size = 1e-9", "7: domain.cell_size: 1e-09 makes more than 1000000 cells; "),
         ("cells = [32, 24]", "cells = [32, 2.5]", "7: domain.cells.1: 2.5 is not a whole number; "),
@@ -155,10 +155,21 @@ def heading(section: str) -> str:
     return f"[[{section}]]" if section in LISTS else f"[{section}]"
 
 
+def around(key: Key) -> str:
+    """What a schedule is judged against: a case without it, with the noise that the key belongs to."""
+    if not key.section.startswith("schedule"):
+        return ""
+    noise = "diffusion = 0.1" if key.name == "diffusion" else 'learning_rate = 0.1\nbatch_size = 1\ncovariance = "1"'
+    return (
+        '[domain]\nlower = [-2.0]\nupper = [2.0]\ncells = [8]\n[loss]\nexpression = "x**2"\n'
+        f"[noise]\n{noise}\n[evolution]\ninitial = {{ point = [0.0] }}\nend_time = 1.0\n"
+    )
+
+
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: key.dotted)
 def test_every_key_refuses_a_wrong_type_at_its_line(mistakes, key: Key) -> None:
     body = f"{key.name} = {wrong_value(key)}\n"
-    text = body if not key.section else f"# a case\n{heading(key.section)}\n{body}"
+    text = body if not key.section else f"# a case\n{heading(key.section)}\n{body}{around(key)}"
     line = 1 if not key.section else 3
     dotted = key.dotted.replace(f"{key.section}.", f"{key.section}.0.", 1) if key.section in LISTS else key.dotted
     found = [message for message in mistakes(text) if message.startswith(f"case.toml:{line}: {dotted}")]
@@ -171,23 +182,21 @@ def test_every_misspelt_key_is_answered(mistakes, key: Key) -> None:
     if not key.section or key.section in ("evolution.initial",):
         return
     wrong = key.name[:-1] + key.name[-1] * 2
-    found = mistakes(f"{heading(key.section)}\n{wrong} = 1\n")
+    found = mistakes(f"{heading(key.section)}\n{wrong} = 1\n{around(key)}")
     assert any(f"unknown key; did you mean {key.name}?" in message for message in found), found
 
 
 @pytest.mark.parametrize("entry", UNAVAILABLE)
 def test_what_is_not_available_is_refused_only_when_it_is_right(mistakes, tmp_path: Path, entry: str) -> None:
     additions = {
-        "domain.shape=ball": ("lower = [-2.0, -1.5]\nupper = [2.0, 1.5]\ncells = [32, 24]", 'shape = "ball"\ncenter = [0, 0]\nradius = 2\ncell_size = 1'),
-        "domain.shape=mesh": ("lower = [-2.0, -1.5]\nupper = [2.0, 1.5]\ncells = [32, 24]", 'shape = "mesh"\nfile = "a.msh"'),
         "loss.table": ('expression = "(x**2 - 1)**2/4 + 2*y**2"', 'table = "a.npz"'),
         "loss.python": ('expression = "(x**2 - 1)**2/4 + 2*y**2"', 'python = "a.py:Landscape"'),
         "noise.covariance=table": ('expression = "(x**2 - 1)**2/4 + 2*y**2"\n[noise]\ndiffusion = "d"', 'table = "a.npz"\n[noise]\nlearning_rate = 1\nbatch_size = 1\ncovariance = "table"'),
-        "entropy": ("[[probe]]", "[entropy]\n[[probe]]"),
+        "momentum": ('expression = "(x**2 - 1)**2/4 + 2*y**2"', 'expression = "x**2/2"\n[momentum]\nfriction = 1.0'),
         "simulation": ("[[probe]]", "[simulation]\n[[probe]]"),
         "run.walltime": ("[[probe]]", '[run]\nwalltime = "00:10:00"\n[[probe]]'),
     }  # fmt: skip
-    for name in ("a.msh", "a.npz", "a.py"):
+    for name in ("a.npz", "a.py"):
         (tmp_path / name).write_text("")
     found = mistakes(changed(*additions[entry]))
     assert all("is not available in this version" in message for message in found), found
@@ -196,8 +205,9 @@ def test_what_is_not_available_is_refused_only_when_it_is_right(mistakes, tmp_pa
 
 @pytest.mark.parametrize(("first", "second"), NOT_TOGETHER)
 def test_sections_that_do_not_go_together_are_refused(mistakes, first: str, second: str) -> None:
-    """A boundary that the other section would silently ignore."""
-    text = changed("[[probe]]", '[boundary]\nabsorbing = "x > 1.9"\n[[probe]]')
+    """What the other section would silently ignore."""
+    sections = {"boundary": 'absorbing = "x > 1.9"', "schedule": 'diffusion = "1/(1 + t)"'}
+    text = changed("[[probe]]", f"[{first}]\n{sections[first]}\n[[probe]]")
     if second != "evolution":  # the base case has one
         text = text.replace("[[probe]]", f"[{second}]\n[[probe]]")
     found = mistakes(text)

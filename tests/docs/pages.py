@@ -15,7 +15,7 @@ PAGES = sorted([PROJECT / "README.md", PROJECT / "benchmarks" / "README.md", *(P
 LONG = r"(iris_neuron|kinetic|maier_stein|ornstein_uhlenbeck|three_dimensional)"
 """Cases that are validated instead of run."""
 
-ELSEWHERE = ("scripts/test", "pip ", "pvpython ", "mpirun ", ".venv/bin/python benchmarks/")
+ELSEWHERE = ("scripts/test", "pip ", "conda ", "pvpython ", "mpirun ", ".venv/bin/python benchmarks/")
 """Lines that need another machine, or too long; what they name must exist."""
 
 LAUNCHER_VARIABLES = ("PMI", "MPI", "OMPI", "HYDRA", "SLURM")

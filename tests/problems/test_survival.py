@@ -52,7 +52,7 @@ def quantile(run: Solved, start: int, level: str) -> float:
     return float(run.exits[0]["starts"][start]["survival"]["quantiles"][level]["value"])
 
 
-def at(times: Sequence[float]) -> str:
+def at(times: Sequence[float] | Array) -> str:
     return f"times = {[float(time) for time in times]}\n"
 
 
@@ -150,7 +150,7 @@ def test_curves_are_those_of_the_exponential_of_the_matrix(shared_folder: Path, 
     """With and without slow modes, detailed balance, and wells: catches slow modes that are split off with a wrong
     factor or left in the rest, and a projection that does not converge."""
     text, slow, tolerance = MATRICES[name]
-    times = 0.02 * 2.0 ** np.arange(12)
+    times = np.array([0.02 * 2**i for i in range(12)])
     found, expected, modes = by_the_matrix(shared_folder, text, times)
     assert modes == slow
     assert np.abs(found - expected).max() < tolerance

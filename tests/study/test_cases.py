@@ -19,6 +19,8 @@ PROMISED: dict[tuple[str, ...], dict[str, tuple[float, float]]] = {
     ("escape_double_well",): {
         "exit.0.starts.0.mean": (616063.85, 1e-5),
         "exit.1.starts.0.mean": (1232135.0, 1e-5),
+        "exit.0.starts.0.survival.median": (427023.0, 1e-5),
+        "exit.0.starts.1.survival.exponential.slow_amplitude": (0.8312, 1e-4),
         "stationary.spectral_gap": (1.6232151e-6, 1e-5),
     },
     ("escape_double_well", "parameters.d=0.01"): {"exit.0.starts.0.mean": (162478771569.149, 1e-4)},

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpsolver.case.advice.line import Advice
-from fpsolver.case.advice.picture import Picture, picture
+from fpsolver.case.advice.picture import LATTICE, Picture, picture
 from fpsolver.case.sections import Box, Case
 
 Array = NDArray[np.float64]
@@ -116,8 +116,9 @@ def reach(case: Case, box: Box) -> Reach | None:
         grown = upper - lower
         lower, upper = np.where(low_side, lower - grown / 2, lower), np.where(high_side, upper + grown / 2, upper)
     sides = [(axis, side) for side, marks in enumerate((low_side, high_side)) for axis in np.flatnonzero(marks)]
-    found_lower = np.maximum(inside.min(axis=0) - room, lower)
-    found_upper = np.minimum(inside.max(axis=0) + room, upper)
+    low, high_end = inside.min(axis=0), inside.max(axis=0)
+    beside = (high_end - low) / 20.0 + (upper - lower) / LATTICE[box.dimension]
+    found_lower, found_upper = np.maximum(low - beside, lower), np.minimum(high_end + beside, upper)
     return Reach(found_lower, found_upper, tuple((int(axis), side) for axis, side in sides))
 
 

@@ -31,6 +31,7 @@ CLOSER = 1.25
 STEEP = 75.0
 """Where no formula gives the potential, the steepest quarter of all points is left out: far corners without mass."""
 
+MOST = 1e5  # cells along a coordinate, before the budget is asked
 LONGEST = 3.0
 """Cells are at most so many times longer along one coordinate than along another."""
 
@@ -46,10 +47,10 @@ def with_cells(case: Case) -> Case:
         found: Box | Ball = replace(domain, cell_size=size)
     else:
         widths = np.subtract(domain.upper, domain.lower)
-        counts = _counts(widths, sizes)
-        wanted = replace(domain, cells=counts)
-        factor = (wanted.nodes(case.discretization.degree) / BUDGET[case.dimension]) ** (1.0 / case.dimension)
-        found = wanted if factor <= 1.0 else replace(domain, cells=_counts(widths, sizes * factor, down=True))
+        found = replace(domain, cells=_counts(widths, np.maximum(sizes, widths / MOST)))
+        while (nodes := found.nodes(case.discretization.degree)) > BUDGET[case.dimension]:
+            sizes = np.maximum(sizes, widths / MOST) * math.pow(nodes / BUDGET[case.dimension], 1.0 / case.dimension)
+            found = replace(domain, cells=_counts(widths, sizes, down=True))
     degree = case.discretization.degree
     if found.nodes(degree) > 0.7 * BUDGET[case.dimension]:
         reason += f", as far as {BUDGET[case.dimension]:,} unknowns allow"
@@ -63,7 +64,7 @@ def _sizes(case: Case) -> tuple[Array, str]:
     wanted: dict[str, Array] = {f"at least {FEWEST[d]} cells across": widths / FEWEST[d]}
     seen = picture(case)
     if seen is not None:
-        wanted |= _by_picture(case, seen)
+        wanted |= _by_picture(case, seen, widths)
     initial = None if case.evolution is None else case.evolution.initial
     if initial is not None and initial.std is not None:
         std = np.broadcast_to(np.asarray(initial.std, dtype=float), (d,))
@@ -75,7 +76,7 @@ def _sizes(case: Case) -> tuple[Array, str]:
     return np.maximum(sizes, sizes.max() / LONGEST), name
 
 
-def _by_picture(case: Case, seen: Picture) -> dict[str, Array]:
+def _by_picture(case: Case, seen: Picture, widths: Array) -> dict[str, Array]:
     """What layers and nats ask for."""
     degree, d = case.discretization.degree, case.dimension
     carries = seen.carries(SEEN)
@@ -87,7 +88,8 @@ def _by_picture(case: Case, seen: Picture) -> dict[str, Array]:
         refined = 1.0 if case.evolution is not None else 2.0  # other problems refine their meshes
         wanted["nodes closer than the width of layers"] = np.asarray(refined * degree * width / CLOSER)
         if case.evolution is not None:
-            slopes = np.abs(seen.slope[seen.carries(WEIGHS)])
+            counts = seen.steepness(widths / FEWEST[d], WEIGHS) > 0.0 if seen.potential is not None else slice(None)
+            slopes = np.abs(seen.slope[counts])
             steepest = slopes.max(axis=0) if seen.potential is not None else np.percentile(slopes, STEEP, axis=0)
             limit = allowed_nats(case)[1] / d
             wanted[f"at most {allowed_nats(case)[1]:g} nats across a cell"] = np.asarray(limit / steepest)
@@ -97,7 +99,7 @@ def _by_picture(case: Case, seen: Picture) -> dict[str, Array]:
 def _counts(widths: Array, sizes: Array, *, down: bool = False) -> tuple[int, ...]:
     """Numbers of cells, even ones: the middle of a box is often where something happens."""
     halves = widths / sizes / 2.0
-    return tuple(max(1, math.floor(half) if down else math.ceil(min(half, 1e6))) * 2 for half in halves)
+    return tuple(max(1, math.floor(half) if down else math.ceil(half)) * 2 for half in halves)
 
 
 def _within_budget(ball: Ball, case: Case, size: float) -> float:

@@ -47,6 +47,19 @@ class Picture:
             return np.ones(len(self.points), dtype=bool)
         return np.asarray(self.potential <= nats)
 
+    def steepness(self, sizes: Array, nats: float) -> Array:
+        """Nats across the cell around each point, (n,); 0 for cells that lie higher than so many nats everywhere.
+
+        Args:
+            sizes: Of the cells along each coordinate, (d,).
+            nats: Cells that reach down to them count, however small the set is that lies so low.
+        """
+        across = np.asarray(np.abs(self.slope) @ sizes)
+        if self.potential is None:
+            return across
+        within = np.minimum(across, 2.0 * self.potential)  # it cannot fall below the lowest point
+        return np.where(self.potential - across <= nats, within, 0.0)
+
     @property
     def noise(self) -> float:
         """The noise where mass is."""

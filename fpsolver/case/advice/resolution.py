@@ -86,24 +86,23 @@ def _nats(case: Case, seen: Picture, sizes: Array) -> list[Advice]:
     if seen.potential is None:
         return []
     degree, (_, limit) = case.discretization.degree, allowed_nats(case)
-    nats = np.abs(seen.slope) @ sizes
-    largest = float(nats[seen.carries(WEIGHS)].max())
+    largest = float(seen.steepness(sizes, WEIGHS).max())
     text = f"potential where mass is: up to {largest:.3g} nats across a cell (degree {degree} resolves {limit:g})"
     if largest <= limit:
         return [Advice("nats", text)]
     if _on_given_cells(case):
-        return [Advice("nats", f"{text}; write {_resolving(case, largest)}", True)]
-    return [_refined(case, seen, nats / limit, text)]
+        return [Advice("nats", f"{text}; write {_resolving(case, seen, sizes)}", True)]
+    return [_refined(case, seen.steepness(sizes, SEEN) / limit, text)]
 
 
-def _resolving(case: Case, nats: float) -> str:
+def _resolving(case: Case, seen: Picture, sizes: Array) -> str:
     """The cells that resolve so many nats, with the degree that takes the fewest unknowns."""
     options = []
     for degree in {case.discretization.degree, *HIGHER} if case.discretization.scheme == "weighted" else {1}:
         if degree < case.discretization.degree:
             continue
         settings = replace(case, discretization=replace(case.discretization, degree=degree))
-        factor = min(max(nats / allowed_nats(settings)[1], 1.0), 1e5)
+        factor = _factor(seen, sizes, allowed_nats(settings)[1])
         text, domain = case.domain.finer(factor)
         keys = [text.split(" (now")[0]] if factor > 1.0 else []
         keys += [f"discretization.degree = {degree}"] if degree > case.discretization.degree else []
@@ -111,10 +110,23 @@ def _resolving(case: Case, nats: float) -> str:
     return min(options)[1]
 
 
-def _refined(case: Case, seen: Picture, ratio: Array, text: str) -> Advice:
+def _factor(seen: Picture, sizes: Array, limit: float) -> float:
+    """How many times smaller cells have to be for at most so many nats across them, to 2 %."""
+    low, high = 1.0, 1.0
+    while float(seen.steepness(sizes / high, WEIGHS).max()) > limit and high < 1e5:
+        low, high = high, 2.0 * high
+    while high > 1.02 * low:
+        middle = math.sqrt(low * high)
+        if float(seen.steepness(sizes / middle, WEIGHS).max()) > limit:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _refined(case: Case, ratio: Array, text: str) -> Advice:
     """What refining to the limit makes of the mesh: cells that are n times too steep become n^d cells."""
-    needed = np.where(seen.carries(SEEN), np.maximum(ratio, 1.0), 1.0)
-    growth = float((needed**case.dimension).mean())
+    growth = float((np.maximum(ratio, 1.0) ** case.dimension).mean())
     present = _cells(case)
     most = max(GROWTH[case.dimension] * present, ALWAYS)
     if growth * present <= most:

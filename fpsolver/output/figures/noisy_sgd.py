@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 from matplotlib.colors import LogNorm
+from matplotlib.ticker import NullFormatter
 
 from fpsolver.output.curves import read_curves
 from fpsolver.output.figures import plane, style
@@ -53,7 +54,7 @@ def noisy_sgd(run: Run) -> Figure | None:
     heading = f"Noisy SGD, D + εI with ε → 0: {section.get('verdict')}"
     figure.suptitle(f"{run.title}\n{heading}", fontsize=13)
     notes = [textwrap.fill(str(section.get("why", "")), 165)]
-    notes.append("marginals: each has 40 bins of equal mass; error bars: estimated errors; grey: ε and √ε")
+    notes.append("right: neighbouring densities, with estimated errors; dotted: the laws ε and √ε")
     figure.supxlabel("\n".join(notes), fontsize=9, color="0.3")
     return figure
 
@@ -72,7 +73,7 @@ def _images(figure: Any, run: Run, fields: Frames, epsilons: Sequence[float]) ->
         drawn = plane.show(axes, run, grid, image, style.colours("YlGnBu"), norm)
         plane.loss_contours(axes, run)
         axes.set_title(f"density for ε = {epsilons[number]:g}", fontsize=11)
-        figure.colorbar(drawn, ax=axes)
+        figure.colorbar(drawn, ax=axes, label=style.density_label(run, norm) if number == chosen[-1] else None)
 
 
 def _marginals(panels: Sequence[Axes], run: Run, table: Mapping[str, Array], epsilons: Sequence[float]) -> None:
@@ -84,22 +85,19 @@ def _marginals(panels: Sequence[Axes], run: Run, table: Mapping[str, Array], eps
             rows = (table["axis"] == axis) & np.isclose(table["regularization"], eps, rtol=1e-12)
             low, high = table["lower"][rows], table["upper"][rows]
             wide = high > low
-            share = 1.0 / max(len(low), 1)
-            height = share / (high - low)[wide]
+            height = table["mass"][rows][wide] / (high - low)[wide]
             peaks.append(float(height.max(initial=0.0)))
-            axes.stairs(
-                height, np.append(low[wide], high[wide][-1:]), color=colour, linewidth=1.5, label=f"ε = {eps:g}"
-            )
+            axes.plot((low + high)[wide] / 2, height, color=colour, linewidth=1.6, label=f"ε = {eps:g}")
         if max(peaks) > _STEEP * min(peaks) > 0.0:
             axes.set_yscale("log")
-        axes.set_xlim(run_edges(run, axis))
+        axes.set_xlim(_edges(run, axis))
         axes.set_xlabel(run.coordinates[axis])
         axes.set_ylabel(f"probability per unit of {run.coordinates[axis]}")
         axes.grid(alpha=0.3)
     panels[0].legend(frameon=False, fontsize=9)
 
 
-def run_edges(run: Run, axis: int) -> tuple[float, float] | None:
+def _edges(run: Run, axis: int) -> tuple[float, float] | None:
     """Where the domain begins and ends along a coordinate; None where that is not known."""
     if run.fields is None:
         return None
@@ -125,6 +123,8 @@ def _differences(axes: Axes, differences: Sequence[Mapping[str, Any]], section: 
         for power in (1.0, 0.5):
             axes.plot(epsilons, top * (epsilons / epsilons[0]) ** power, ":", color="0.6", linewidth=1.3)
     axes.set(xscale="log", yscale="log", xlabel="ε, the smaller one of two neighbours", ylabel="distance of neighbours")
+    axes.set_xticks(epsilons, [f"{eps:g}" for eps in epsilons])
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.3, which="both")
     axes.legend(frameon=False, fontsize=9)
 
