@@ -113,7 +113,7 @@ def _read(raw: dict[str, Any], path: Path, ledger: Ledger) -> Case | None:
         initial = evolution.initial if evolution is not None else None
         draft = Draft(domain, loss, samples, drift, noise, boundary, regions, initial, exits, committors, probes)
         check_sampled(draft, ledger)
-        check_outputs(coordinates, exits, committors, ledger)
+        check_outputs(coordinates, committors, ledger)
         check_numbered(domain, discretization.degree, raw["domain"], ledger)
     _refuse_unavailable(raw, ledger)
     if ledger.mistakes or domain is None or noise is None:

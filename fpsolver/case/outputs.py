@@ -7,24 +7,15 @@ from itertools import combinations_with_replacement
 
 from fpsolver.case.ledger import Ledger
 from fpsolver.case.positions import Path
-from fpsolver.case.sections import Committor, Exit
+from fpsolver.case.sections import Committor
 
 
 def check_outputs(
     coordinates: Sequence[str],
-    exits: Iterable[tuple[Path, Exit]],
     committors: Iterable[tuple[Path, Committor]],
     ledger: Ledger,
 ) -> None:
-    """Notes two exits from one region, and names that make the same name when they are joined."""
-    places: dict[str, Path] = {}
-    for path, wanted in exits:
-        if wanted.region in places:
-            first = ".".join(str(part) for part in places[wanted.region])
-            ledger.add(
-                (*path, "region"), f"{wanted.region} is the region of {first} too", "write all starts of a region there"
-            )
-        places.setdefault(wanted.region, path)
+    """Notes names that make the same name when they are joined."""
     joined: dict[str, Committor] = {}
     for path, pair in committors:
         other = joined.setdefault(f"{pair.source}_{pair.target}", pair)

