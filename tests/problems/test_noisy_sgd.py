@@ -31,7 +31,7 @@ def results(folder: Path, noise: str) -> Any:
 
 
 def test_noise_along_a_line_collapses_onto_it(shared_folder: Path) -> None:
-    """Across the line a Gaussian of variance eps/2: W1 between two of them is sqrt(2/pi) times the difference of widths."""
+    """Across the line a Gaussian of variance eps/2: W1 of two of them is sqrt(2/pi) times what their widths differ."""
     found = results(shared_folder, '[["0.2", "0"], ["0", "0"]]')
     for level in found["levels"]:
         assert level["covariance"][1][1].value == pytest.approx(level["regularization"] / 2, rel=1e-3)

@@ -17,6 +17,7 @@ from fpsolver.output.figures.committor import committor
 from fpsolver.output.figures.convergence import convergence
 from fpsolver.output.figures.density import density
 from fpsolver.output.figures.effective_potential import effective_potential
+from fpsolver.output.figures.entropy import entropy
 from fpsolver.output.figures.exit_points import exit_points
 from fpsolver.output.figures.exit_time import exit_time
 from fpsolver.output.figures.fields import fields
@@ -48,6 +49,7 @@ FIGURES: dict[str, Callable[[Run], Finish]] = {
     "density": _at_once(density),
     "regions": _at_once(regions),
     "mean_path": _at_once(mean_path),
+    "entropy": _at_once(entropy),
     "stationary": _at_once(stationary),
     "effective_potential": _at_once(effective_potential),
     "spectrum": _at_once(spectrum),
