@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -121,10 +121,14 @@ def _law(
         results["quasi_stationary"] = points.entry_of(where, len(starts), into)
     if setting.is_companion:
         return ExitLaw(entries, results)
+    name_of = _names(case.exits, wanted)
+    tables = {"exit_points": name_of("exit_points")}
     if not when.is_lost:
-        setting.recorder.table(f"survival_{wanted.region}.csv", *when.table(wanted.times))
+        tables["survival"] = name_of("survival")
+        setting.recorder.table(tables["survival"], *when.table(wanted.times))
     columns = [f"density_{i + 1}" for i in range(len(starts))] + ["quasi_stationary"] * len(settled)
-    setting.recorder.table(f"exit_points_{wanted.region}.csv", *points.table_of(where, case.coordinates, columns))
+    setting.recorder.table(tables["exit_points"], *points.table_of(where, case.coordinates, columns))
+    results["tables"] = tables
     staying = np.append(when.staying, np.zeros(len(settled)))
     sums = sum(into.values(), start=np.zeros(len(staying)))
     checks = [
@@ -152,3 +156,11 @@ def _staying(reason: str | None) -> dict[str, object]:
     """Of a start from where nothing ever leaves."""
     endless = Quantity(None, why=reason, infinite=True)
     return {"survival": {"median": endless, "never": Quantity(1.0, 0.0)}}
+
+
+def _names(exits: Sequence[Exit], wanted: Exit) -> Callable[[str], str]:
+    """Names of tables: by the region, numbered from the second exit of the same region on."""
+    same = [other for other in exits if other.region == wanted.region]
+    number = next(i for i, other in enumerate(same) if other is wanted)
+    suffix = wanted.region if number == 0 else f"{wanted.region}_{number + 1}"
+    return lambda kind: f"{kind}_{suffix}.csv"

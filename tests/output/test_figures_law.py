@@ -15,6 +15,7 @@ from matplotlib.image import imread
 from fpsolver.output.curves import CurveWriter
 from fpsolver.output.figures import FIGURES, draw
 from fpsolver.output.figures.folder import Run, load_run
+from fpsolver.output.results import write_results
 
 NAMES = ("survival", "exit_points")
 COORDINATES = {1: ("w",), 2: ("slope", "intercept"), 3: ("u", "v", "w")}
@@ -46,6 +47,11 @@ def with_laws(folder: Path, dimension: int) -> Run:
     columns["measure"] = np.full(count, 1.0 / count)
     columns |= {"density_1": 2 * along, "density_2": 2 - 2 * along, "quasi_stationary": np.ones(count)}
     table(folder / "exit_points_left.csv", columns)
+    run = load_run(folder)
+    exits = run.results["exit"]
+    assert isinstance(exits, list)
+    exits[0]["tables"] = {name: f"{name}_left.csv" for name in NAMES}
+    write_results(folder, run.results)
     return load_run(folder)
 
 

@@ -297,3 +297,15 @@ def test_spread_starts_are_mixtures(shared_folder: Path) -> None:
     run = solved(shared_folder, text + leave("left", *points, more=at(times) + spread))
     found = curve(run, "left").values
     assert found[:, :-1] @ (weights / weights.sum()) == pytest.approx(found[:, -1], abs=1e-5)
+
+
+def test_exits_from_one_region_have_tables_of_their_own(shared_folder: Path) -> None:
+    """Catches a table that takes the place of another, and starts that are mixed up."""
+    text = (
+        line(LINE_WELLS, 0.2, 20) + LEFT + leave("left", [-1.0], more=at([1.0])) + leave("left", [-0.2], more=at([1.0]))
+    )
+    run = solved(shared_folder, text)
+    names = [entry["tables"]["survival"] for entry in run.exits]
+    assert names == ["survival_left.csv", "survival_left_2.csv"]
+    first, second = (run.solution.record.tables[name][1][1, 1] for name in names)
+    assert first > 2 * second

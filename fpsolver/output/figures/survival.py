@@ -66,9 +66,11 @@ def exits_of(run: Run) -> list[Mapping[str, Any]]:
 
 
 def table_of(run: Run, entry: Mapping[str, Any], kind: str) -> dict[str, Array]:
-    """The table ``<kind>_<region>.csv`` of an exit, empty where there is none."""
-    path = run.folder / f"{kind}_{entry.get('region')}.csv"
-    return read_curves(path) if path.exists() else {}
+    """A table of an exit, empty where there is none."""
+    tables = entry.get("tables")
+    name = tables.get(kind) if isinstance(tables, Mapping) else None
+    path = run.folder / str(name)
+    return read_curves(path) if isinstance(name, str) and path.exists() else {}
 
 
 def names_of(entry: Mapping[str, Any]) -> list[str]:
