@@ -20,7 +20,7 @@ from fpsolver.generator.generator import Generator, weighted_generator
 from fpsolver.generator.weight import Weight, no_potential
 from fpsolver.linalg import Factorization, SolveCount
 from fpsolver.model.coefficients import Coefficients, Potential
-from fpsolver.problems.initial import initial_density
+from fpsolver.problems.evolution.initial import initial_density
 from fpsolver.propagation import PROPAGATORS, Settings, State
 
 Array = npt.NDArray[np.float64]

@@ -6,7 +6,6 @@ UNAVAILABLE: dict[str, str] = {  # "section", "section.key" (unless at its defau
     "loss.table": "write loss.expression, or loss.per_sample with [data]",
     "loss.python": "write loss.expression, or loss.per_sample with [data]",
     "noise.covariance=table": 'write "samples" or a matrix of expressions',
-    "momentum": "write position and velocity as coordinates, with [drift]; see cases/kinetic.toml",
     "simulation": "remove the section",
     "run.walltime": 'remove the key, or write "auto"',
 }
@@ -16,4 +15,5 @@ NOT_TOGETHER: dict[tuple[str, str], str] = {  # sections that are available, but
     ("boundary", "stationary"): "an absorbing boundary ends exit times only; remove one of the two sections",
     ("schedule", "entropy"): "with noise that changes there is no stationary density to compare with; remove one",
     ("schedule", "splitting"): "shares are those of the noise in [noise]; remove one of the two sections",
+    ("momentum", "schedule"): "remove one of the two sections",
 }

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from fpsolver.case import Case
 from fpsolver.model.analytic import AnalyticModel
 from fpsolver.model.coefficients import Array, Coefficients, Model, Potential
+from fpsolver.model.momentum import MomentumModel
 from fpsolver.model.samples import SampleModel
 
 __all__ = ["MODELS", "Array", "Coefficients", "Model", "Potential", "build"]
@@ -28,4 +29,6 @@ def build(case: Case) -> Model:
     Raises:
         BadUsage: loss and noise do not go together; the message says what to write.
     """
+    if case.momentum is not None:
+        return MomentumModel(case, build)
     return MODELS["none" if case.loss is None else case.loss.kind](case)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from fpsolver.case import Case
 from fpsolver.problems.base import Answer, Setting
-from fpsolver.problems.committor import solve_committors
-from fpsolver.problems.entropy import solve_entropy
-from fpsolver.problems.evolution import solve_evolution
-from fpsolver.problems.exit_time import solve_exits
-from fpsolver.problems.noisy_sgd import solve_noisy_sgd
-from fpsolver.problems.splitting import solve_splitting
-from fpsolver.problems.stationary import solve_stationary
+from fpsolver.problems.committor.problem import solve_committors
+from fpsolver.problems.entropy.problem import solve_entropy
+from fpsolver.problems.evolution.problem import solve_evolution
+from fpsolver.problems.exit.problem import solve_exits
+from fpsolver.problems.noisy.problem import solve_noisy_sgd
+from fpsolver.problems.splitting.problem import solve_splitting
+from fpsolver.problems.stationary.problem import solve_stationary
 
 __all__ = ["PROBLEMS", "Answer", "Problem", "Setting"]
 

@@ -15,7 +15,7 @@ from fpsolver.domain.region_mesh import RegionMesh, domain_mesh
 from fpsolver.errors import BadUsage, SolverFailed
 from fpsolver.problems import Answer, Problem, Setting
 from fpsolver.problems.base import NO_ESTIMATE
-from fpsolver.problems.between import region_between
+from fpsolver.problems.committor.between import region_between
 from fpsolver.quantity import Quantity
 from fpsolver.study.estimate import error
 from fpsolver.study.sizes import sized

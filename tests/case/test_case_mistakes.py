@@ -192,7 +192,6 @@ def test_what_is_not_available_is_refused_only_when_it_is_right(mistakes, tmp_pa
         "loss.table": ('expression = "(x**2 - 1)**2/4 + 2*y**2"', 'table = "a.npz"'),
         "loss.python": ('expression = "(x**2 - 1)**2/4 + 2*y**2"', 'python = "a.py:Landscape"'),
         "noise.covariance=table": ('expression = "(x**2 - 1)**2/4 + 2*y**2"\n[noise]\ndiffusion = "d"', 'table = "a.npz"\n[noise]\nlearning_rate = 1\nbatch_size = 1\ncovariance = "table"'),
-        "momentum": ('expression = "(x**2 - 1)**2/4 + 2*y**2"', 'expression = "x**2/2"\n[momentum]\nfriction = 1.0'),
         "simulation": ("[[probe]]", "[simulation]\n[[probe]]"),
         "run.walltime": ("[[probe]]", '[run]\nwalltime = "00:10:00"\n[[probe]]'),
     }  # fmt: skip
@@ -206,10 +205,16 @@ def test_what_is_not_available_is_refused_only_when_it_is_right(mistakes, tmp_pa
 @pytest.mark.parametrize(("first", "second"), NOT_TOGETHER)
 def test_sections_that_do_not_go_together_are_refused(mistakes, first: str, second: str) -> None:
     """What the other section would silently ignore."""
-    sections = {"boundary": 'absorbing = "x > 1.9"', "schedule": 'diffusion = "1/(1 + t)"'}
+    sections = {
+        "boundary": 'absorbing = "x > 1.9"',
+        "schedule": 'diffusion = "1/(1 + t)"',
+        "momentum": "friction = 1.0",
+    }
     text = changed("[[probe]]", f"[{first}]\n{sections[first]}\n[[probe]]")
     if second != "evolution":  # the base case has one
-        text = text.replace("[[probe]]", f"[{second}]\n[[probe]]")
+        text = text.replace("[[probe]]", f"[{second}]\n{sections.get(second, '')}\n[[probe]]")
+    if first == "momentum":
+        text = text.replace(" + 2*y**2", "")
     found = mistakes(text)
     assert any(f"[{second}] with [{first}]" in message and NOT_TOGETHER[first, second] in message for message in found)
 

@@ -27,9 +27,9 @@ from fpsolver.output.pieces import Piece
 ROOT = Path(__file__).parents[2]
 
 DRAWN = {
-    1: {"density", "regions", "mean_path", "fields"},
-    2: {"density", "regions", "mean_path", "fields", "density_3d"},
-    3: {"density", "regions", "mean_path", "density_3d"},
+    1: {"density", "regions", "mean_path", "fields", "entropy"},
+    2: {"density", "regions", "mean_path", "fields", "entropy", "density_3d"},
+    3: {"density", "regions", "mean_path", "entropy", "density_3d"},
 }
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fpsolver import load
 from fpsolver.case.levels import at_level, level_kind
 from fpsolver.model import build
-from fpsolver.problems.arrhenius_fit import fitted, local_slopes
+from fpsolver.problems.arrhenius.fit import fitted, local_slopes
 from tests.exact import exit_times_on_a_line
 from tests.problems.answers import Solved, solved
 from tests.problems.texts import leave, line, regions

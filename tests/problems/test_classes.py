@@ -13,8 +13,8 @@ from scipy import integrate
 from fpsolver.generator.generator import Generator, weighted_generator
 from fpsolver.generator.pinned import Pinned
 from fpsolver.linalg import SolveCount
-from fpsolver.problems.classes import Class, classes
-from fpsolver.problems.connections import parts_of
+from fpsolver.problems.reach.connections import parts_of
+from fpsolver.problems.stationary.classes import Class, classes
 from tests.equations import COMM, NO_WEIGHT
 from tests.problems.cases import PROJECT, box
 from tests.problems.settings import setting

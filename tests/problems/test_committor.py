@@ -11,10 +11,10 @@ import pytest
 from fpsolver.linalg import SolveCount
 from fpsolver.output.results import as_json
 from fpsolver.problems.base import Setting
-from fpsolver.problems.between import between
-from fpsolver.problems.committor import _transitions
-from fpsolver.problems.reactive import Transitions, committors
-from fpsolver.problems.whole import whole
+from fpsolver.problems.committor.between import between
+from fpsolver.problems.committor.problem import _transitions
+from fpsolver.problems.committor.reactive import Transitions, committors
+from fpsolver.problems.stationary.whole import whole
 from tests.equations import Array, gathered
 from tests.problems.answers import Solved, solved
 from tests.problems.settings import setting

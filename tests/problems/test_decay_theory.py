@@ -14,8 +14,8 @@ from fpsolver import load
 from fpsolver.model import build
 from fpsolver.model.field import Field
 from fpsolver.output.tables import section_tables
-from fpsolver.problems.decay_table import contradictions, summary_of
-from fpsolver.problems.decay_theory import known_decay, theory_of_decay
+from fpsolver.problems.entropy.table import contradictions, summary_of
+from fpsolver.problems.entropy.theory import known_decay, theory_of_decay
 from fpsolver.quantity import Quantity
 from tests.equations import COMM
 from tests.model.gaussians import entropy, gaussian
@@ -142,7 +142,7 @@ def test_it_is_made_once(shared_folder: Path, monkeypatch: pytest.MonkeyPatch) -
     def again(*arguments: object) -> None:
         raise AssertionError(arguments)
 
-    monkeypatch.setattr("fpsolver.problems.decay_theory.known_decay", again)
+    monkeypatch.setattr("fpsolver.problems.entropy.theory.known_decay", again)
     assert plain(theory_of_decay(here, {}, None)) == plain(first)
     assert plain(theory_of_decay(here.companion(2), {}, None)) == plain(first)
 

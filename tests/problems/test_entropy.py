@@ -11,7 +11,7 @@ import pytest
 from scipy.linalg import expm, solve_continuous_lyapunov
 
 from fpsolver.problems.base import Answer
-from fpsolver.problems.entropy import solve_entropy
+from fpsolver.problems.entropy.problem import solve_entropy
 from tests.problems.settings import setting
 
 pytestmark = pytest.mark.parallel

@@ -14,10 +14,10 @@ from fpsolver.case import Box
 from fpsolver.domain.outline import boundary_of
 from fpsolver.model import Model, build
 from fpsolver.model.critical import critical_points
-from fpsolver.problems.exit_bounds import Ground, NoBound, candidate_directions, lower_bound, upper_bound
-from fpsolver.problems.exponent import NoExponent, exponent_of
-from fpsolver.problems.kramers import Kramers, NoLaw, basins_of
-from fpsolver.problems.passes import Door
+from fpsolver.problems.exit.bounds import Ground, NoBound, candidate_directions, lower_bound, upper_bound
+from fpsolver.problems.exit.exponent import NoExponent, exponent_of
+from fpsolver.problems.exit.kramers import Kramers, NoLaw, basins_of
+from fpsolver.problems.landscape.passes import Door
 from tests.equations import COMM
 from tests.problems.answers import solved
 from tests.problems.cases import box

@@ -14,7 +14,7 @@ from fpsolver.case.expressions import parse
 from fpsolver.case.sections import Initial
 from fpsolver.domain.cells import Cells
 from fpsolver.errors import BadUsage
-from fpsolver.problems.initial import InitialDensity, initial_density
+from fpsolver.problems.evolution.initial import InitialDensity, initial_density
 from tests.equations import Array, Field, box, total
 
 pytestmark = pytest.mark.parallel

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fpsolver.problems.noisy_sgd import solve_noisy_sgd
+from fpsolver.problems.noisy.problem import solve_noisy_sgd
 from tests.problems.settings import setting
 
 pytestmark = pytest.mark.parallel

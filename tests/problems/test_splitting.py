@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import integrate, special
 
-from fpsolver.problems.splitting import solve_splitting
+from fpsolver.problems.splitting.problem import solve_splitting
 from tests.problems.settings import setting
 
 pytestmark = pytest.mark.parallel

@@ -15,9 +15,9 @@ from scipy.stats import norm
 from fpsolver.generator.pinned import Pinned
 from fpsolver.generator.slow import slow_modes
 from fpsolver.linalg import SolveCount
-from fpsolver.problems.killed import killed
-from fpsolver.problems.starts import starts_of
-from fpsolver.problems.survival import survival
+from fpsolver.problems.exit.killed import killed
+from fpsolver.problems.exit.starts import starts_of
+from fpsolver.problems.exit.survival import survival
 from tests.equations import Array, dense, gathered
 from tests.problems.answers import Solved, solved
 from tests.problems.cases import box

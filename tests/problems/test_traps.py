@@ -13,9 +13,9 @@ from scipy import integrate
 
 from fpsolver.generator.pinned import Pinned
 from fpsolver.linalg import SolveCount
-from fpsolver.problems.killed import Killed, killed
-from fpsolver.problems.starts import starts_of
-from fpsolver.problems.traps import Trapped, trapped
+from fpsolver.problems.exit.killed import Killed, killed
+from fpsolver.problems.exit.starts import starts_of
+from fpsolver.problems.reach.traps import Trapped, trapped
 from tests.equations import COMM
 from tests.problems.cases import PROJECT, box
 from tests.problems.settings import setting

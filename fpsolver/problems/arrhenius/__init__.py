@@ -1,0 +1,1 @@
+"""Exit times over levels of noise: barrier and prefactor."""

@@ -1,0 +1,1 @@
+"""Ways from A to B: committors, reactive currents, rates."""

@@ -1,0 +1,1 @@
+"""Rigorous two-sided bounds of exit times by comparison with a computed function."""

@@ -1,0 +1,1 @@
+"""Wells of a potential, and the lowest ways between them."""

@@ -1,0 +1,1 @@
+"""Where a process can go, and what can hold it for ever."""

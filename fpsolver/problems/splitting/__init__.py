@@ -1,0 +1,1 @@
+"""Which minimum receives which share of the mass, and when."""
