@@ -15,9 +15,11 @@ from fpsolver.case.checks import Draft, check_sampled
 from fpsolver.case.ledger import MOST, Enough, Ledger
 from fpsolver.case.mistakes import BadCase, Mistake
 from fpsolver.case.momentum import of_positions, read_momentum
+from fpsolver.case.named_sets import named_groups, read_regions
 from fpsolver.case.names import check_names, resolve_parameters
 from fpsolver.case.outputs import check_outputs
 from fpsolver.case.overrides import apply_overrides
+from fpsolver.case.periodicity import check_periodic
 from fpsolver.case.positions import scan
 from fpsolver.case.reading import Reader
 from fpsolver.case.resolved import resolve
@@ -87,6 +89,7 @@ def _read(raw: dict[str, Any], path: Path, ledger: Ledger) -> Case | None:
     reader = Reader(raw, Scope(parameters, coordinates, dimension, columns, folder), ledger)
 
     domain = read_domain(reader)
+    region_names += [name for name in named_groups(domain) if name not in region_names]
     inner = of_positions(reader)
     loss = physics.read_loss(inner)
     samples = physics.read_columns(reader, reader.section("data"))
@@ -94,7 +97,7 @@ def _read(raw: dict[str, Any], path: Path, ledger: Ledger) -> Case | None:
     noise = physics.read_noise(inner)
     momentum = read_momentum(reader, noise)
     boundary = physics.read_boundary(reader)
-    regions = physics.read_regions(reader)
+    regions = read_regions(reader, domain)
     discretization = problems.read_discretization(reader)
     evolution = problems.read_evolution(reader, region_names)
     schedule = read_schedule(reader, evolution, noise, discretization)
@@ -113,6 +116,7 @@ def _read(raw: dict[str, Any], path: Path, ledger: Ledger) -> Case | None:
         initial = evolution.initial if evolution is not None else None
         draft = Draft(domain, loss, samples, drift, noise, boundary, regions, initial, exits, committors, probes)
         check_sampled(draft, ledger)
+        check_periodic(draft, ledger)
         check_outputs(coordinates, committors, ledger)
         check_numbered(domain, discretization.degree, raw["domain"], ledger)
     _refuse_unavailable(raw, ledger)

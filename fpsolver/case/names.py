@@ -48,6 +48,12 @@ def check_names(
                 taken[name] = f"the {group} {name}"
 
 
+def is_name(name: str, taken: Iterable[str]) -> bool:
+    """Whether something that a file names can be called so in a case."""
+    reserved = {*FUNCTIONS, *CONSTANTS, *taken}
+    return bool(_NAME.match(name)) and len(name) <= MOST_SIGNS and name not in reserved
+
+
 def resolve_parameters(raw: Mapping[str, Any], ledger: Ledger) -> dict[str, float]:
     """The values of all parameters. They may be expressions of one another, in any order but not in a circle.
 

@@ -1,4 +1,4 @@
-"""``[loss]``, ``[data]``, ``[drift]``, ``[noise]``, ``[boundary]`` and ``[regions]``: what is solved, and where."""
+"""``[loss]``, ``[data]``, ``[drift]``, ``[noise]`` and ``[boundary]``: what is solved, and where."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from fpsolver.case.data import read_data
 from fpsolver.case.expressions import Expression, constant_expression
 from fpsolver.case.files import existing
 from fpsolver.case.reading import Reader, Values, exactly_one
-from fpsolver.case.schema import Key, Kind
-from fpsolver.case.sections import Boundary, Data, Loss, Matrix, Noise, Region
-from fpsolver.case.values import Converter
+from fpsolver.case.sections import Boundary, Data, Loss, Matrix, Noise
 from fpsolver.case.wording import shown
 
 SOURCES = ("expression", "per_sample", "table", "python")
@@ -154,18 +152,3 @@ def read_boundary(reader: Reader) -> Boundary | None:
     if "group" in table and isinstance(domain, dict) and domain.get("shape", "box") != "mesh":
         reader.ledger.add(("boundary", "group"), "only a mesh file has named groups", 'write absorbing = "x > 1.99"')
     return Boundary(values.get("absorbing"), values.get("group"))
-
-
-def read_regions(reader: Reader) -> dict[str, Region]:
-    """All regions that are right."""
-    key = Key("regions", "", Kind.CONDITION, "named open set")
-    regions: dict[str, Region] = {}
-    for name, source in reader.free("regions").items():
-        path = ("regions", name)
-        if not isinstance(source, str):
-            reader.ledger.add(path, f"{shown(source)} is not a condition in quotes", f'write {name} = "x < 0"')
-            continue
-        found = Converter(key, reader.ledger, reader.scope).condition(source, path)
-        if found is not None:
-            regions[name] = Region(name, found, source)
-    return regions

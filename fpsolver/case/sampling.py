@@ -51,7 +51,7 @@ def boundary_points(domain: Domain) -> Array:
         return domain.data.boundary_points
     points = lattice_points(domain)
     lower, upper = np.array(domain.lower), np.array(domain.upper)
-    outer: Array = points[((points == lower) | (points == upper)).any(axis=1)]
+    outer: Array = points[(((points == lower) | (points == upper)) & np.isinf(domain.periods)).any(axis=1)]
     return outer
 
 

@@ -37,6 +37,7 @@ KEYS: tuple[Key, ...] = (
     Key("domain", "file", K.FILE, "mesh file: Gmsh 2.2 or 4.1 (.msh), or .xdmf", example='"../meshes/ring.msh"'),
     Key("domain", "halvings", K.INTEGER, "halve all cells of a mesh file so often", least=0, most=6, example="1"),
     Key("domain", "coordinates", K.NAMES, "names of the coordinates", example='["x", "y"]'),
+    Key("domain", "periodic", K.CHOICES, "coordinates of a box whose ends are one place, as of angles", example='["x"]'),
     # loss, data, drift
     Key("loss", "expression", K.EXPRESSION, "the loss f", unit="loss", example='"(x**2 - 1)**2/4"'),
     Key(
@@ -255,7 +256,8 @@ KEYS: tuple[Key, ...] = (
 LISTS = ("exit", "committor", "probe")  # [[...]]: any number of them
 FREE = {  # tables with names of the user's choice
     "parameters": "numbers with names, for expressions and for --set parameters.d=0.05",
-    "regions": "named open sets, written as conditions; the mass of each is reported",
+    "regions": 'named open sets, each a condition or `{ group = "name" }` of a mesh file, whose groups are regions '
+    "too, under their own names; the mass of each is reported",
 }
 DEFAULTED = ("discretization", "output", "run")  # part of the resolved case even where absent
 

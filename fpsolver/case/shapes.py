@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpsolver.case.mesh_data import MeshData
+from fpsolver.case.wrapping import wrapped
 
 Point = tuple[float, ...]
 Array = NDArray[np.float64]
@@ -18,6 +19,9 @@ Bools = NDArray[np.bool_]
 
 ROUND_OFF = 1e-12
 """Points so far outside, as a fraction of the size of the domain, are on its boundary."""
+
+AROUND = 5
+"""Fewest cells around a circle: no edge may reach as far as half of it, and vertices move by half a cell."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class Box:
         coordinates: Names of the coordinates.
         diagonal: Which diagonal splits the rectangles of a 2-D box into triangles.
         chosen: Why there are so many cells, where the case does not say how many; else None.
+        periodic: Names of the coordinates whose ends are one place.
     """
 
     lower: Point
@@ -38,6 +43,7 @@ class Box:
     coordinates: tuple[str, ...]
     diagonal: Literal["right", "left", "crossed"] = "right"
     chosen: str | None = field(default=None, compare=False)
+    periodic: tuple[str, ...] = ()
 
     @property
     def dimension(self) -> int:
@@ -49,6 +55,17 @@ class Box:
         return tuple((u - lo) / n for lo, u, n in zip(self.lower, self.upper, self.cells, strict=True))
 
     @property
+    def periods(self) -> Point:
+        """Length of each circle; infinite for coordinates that are none."""
+        sides = zip(self.coordinates, self.lower, self.upper, strict=True)
+        return tuple(high - low if name in self.periodic else math.inf for name, low, high in sides)
+
+    @property
+    def fewest(self) -> tuple[int, ...]:
+        """The fewest cells that there can be along each coordinate."""
+        return tuple(AROUND if name in self.periodic else 1 for name in self.coordinates)
+
+    @property
     def words(self) -> str:
         """The cells in a few words."""
         return f"{' x '.join(str(count) for count in self.cells)} cells"
@@ -57,6 +74,7 @@ class Box:
         """Which points (n, d) are inside or on the boundary, with allowance for round-off."""
         lower, upper = np.array(self.lower), np.array(self.upper)
         near = ROUND_OFF * (upper - lower)
+        points = wrapped(points, self.lower, self.periods)
         return np.asarray(((points >= lower - near) & (points <= upper + near)).all(axis=1))
 
     def contains(self, point: Point) -> bool:
@@ -69,18 +87,20 @@ class Box:
         Splitting rectangles in two, or cuboids in six, puts them on a lattice of ``degree * cells`` steps; crossed
         diagonals add one vertex, four edges and four triangles to each rectangle.
         """
+        ends = [int(name not in self.periodic) for name in self.coordinates]  # the last one is not the first one again
         if self.diagonal != "crossed" or self.dimension != 2:
-            return math.prod(degree * count + 1 for count in self.cells)
-        nx, ny = self.cells
-        vertices = (nx + 1) * (ny + 1) + nx * ny
-        edges = nx * (ny + 1) + ny * (nx + 1) + 4 * nx * ny
+            return math.prod(degree * count + end for count, end in zip(self.cells, ends, strict=True))
+        (nx, ny), (x, y) = self.cells, ends
+        vertices = (nx + x) * (ny + y) + nx * ny
+        edges = nx * (ny + y) + ny * (nx + x) + 4 * nx * ny
         return vertices + edges * (degree - 1) + 4 * nx * ny * (degree - 1) * (degree - 2) // 2
 
     def coarser(self, factor: int) -> Box | None:
-        """The same with cells so many times as large; None where there is one cell already."""
-        if max(self.cells) == 1:
+        """The same with cells so many times as large; None where there are as few as can be."""
+        pairs = list(zip(self.cells, self.fewest, strict=True))
+        if all(count <= least for count, least in pairs):
             return None
-        return replace(self, cells=tuple(max(1, -(-count // factor)) for count in self.cells))
+        return replace(self, cells=tuple(max(least, -(-count // factor)) for count, least in pairs))
 
     def finer(self, factor: float) -> tuple[str, Box]:
         """What to write for cells smaller by a factor, and the box with them."""
@@ -119,6 +139,11 @@ class Ball:
     @property
     def upper(self) -> Point:
         return tuple(c + self.radius for c in self.center)
+
+    @property
+    def periods(self) -> Point:
+        """Infinite: no coordinate is a circle."""
+        return (math.inf,) * self.dimension
 
     @property
     def cell_sizes(self) -> Point:
@@ -190,6 +215,11 @@ class MeshFile:
     @property
     def upper(self) -> Point:
         return tuple(float(x) for x in self.data.corners.max(axis=0))
+
+    @property
+    def periods(self) -> Point:
+        """Infinite: no coordinate is a circle."""
+        return (math.inf,) * self.dimension
 
     @property
     def cell_sizes(self) -> Point:

@@ -13,6 +13,7 @@ from fpsolver.case.mesh_file import MeshTrouble, read_mesh
 from fpsolver.case.reading import Reader, Values, exactly_one
 from fpsolver.case.schema import MILLION
 from fpsolver.case.sections import Ball, Box, Domain, MeshFile
+from fpsolver.case.shapes import AROUND
 from fpsolver.case.wording import shown
 
 DEFAULT_NAMES = ("x", "y", "z")
@@ -20,7 +21,7 @@ FINEST = 1e-10  # size of a cell, relative to its coordinates
 MOST_UNKNOWNS = 2**31 - 1  # PETSc of the wheels numbers them with 32 bits
 TO_BE_CHOSEN = "not chosen yet"
 _KEYS: dict[str, tuple[str, ...]] = {  # beside shape and coordinates
-    "box": ("lower", "upper", "cells", "cell_size", "diagonal"),
+    "box": ("lower", "upper", "cells", "cell_size", "diagonal", "periodic"),
     "ball": ("center", "radius", "cell_size"),
     "annulus": ("center", "radius", "inner_radius", "cell_size"),
     "mesh": ("file", "halvings"),
@@ -86,6 +87,7 @@ def _box(reader: Reader, table: Mapping[str, Any], values: Values) -> Box | None
     one = exactly_one(ledger, ("domain",), table, ("cells", "cell_size"), least=0)
     if "diagonal" in table and reader.scope.dimension not in (2, None):
         ledger.add(("domain", "diagonal"), "only rectangles have one", "remove it, or write two coordinates")
+    _check_periodic(reader, values)
     if not all(key in values and ledger.clean("domain", key) for key in ("lower", "upper")):
         return None
     lower, upper = values["lower"], values["upper"]
@@ -94,25 +96,45 @@ def _box(reader: Reader, table: Mapping[str, Any], values: Values) -> Box | None
             ledger.add(("domain", "upper", index), f"{high:g} is not above lower ({low:g})", f"write more than {low:g}")
     if not one or not ledger.clean("domain"):
         return None
-    chosen = None
+    chosen, periodic = None, values.get("periodic", ())
+    fewest = [AROUND if name in periodic else 1 for name in reader.scope.coordinates]
     if "cells" in values:
         cells = values["cells"]
+        _check_around(ledger, reader.scope.coordinates, fewest, cells)
     elif "cell_size" not in values:
-        cells, chosen = (2,) * len(lower), TO_BE_CHOSEN
+        cells, chosen = tuple(2 * least for least in fewest), TO_BE_CHOSEN
     else:
         size = values["cell_size"]
         counts = [(high - low) / size for low, high in zip(lower, upper, strict=True)]
         if max(counts) > MILLION:
             ledger.add(("domain", "cell_size"), f"{size:g} makes more than {MILLION} cells", "write a larger size")
             return None
-        cells = tuple(max(1, math.ceil(count * (1 - 1e-12))) for count in counts)
+        cells = tuple(max(least, math.ceil(n * (1 - 1e-12))) for n, least in zip(counts, fewest, strict=True))
     for index, (low, high, count) in enumerate(zip(lower, upper, cells, strict=True)):
         if (high - low) / count < FINEST * max(abs(low), abs(high)):
             wrong = f"cells from {low:g} to {high:g} cannot be told from one another"
             ledger.add(("domain", "upper", index), wrong, "write coordinates that are measured from a nearer point")
     if not ledger.clean("domain"):
         return None
-    return Box(lower, upper, cells, reader.scope.coordinates, values.get("diagonal", "right"), chosen)
+    return Box(lower, upper, cells, reader.scope.coordinates, values.get("diagonal", "right"), chosen, periodic)
+
+
+def _check_periodic(reader: Reader, values: Values) -> None:
+    """Notes words that name no coordinate."""
+    names = reader.scope.coordinates
+    for index, name in enumerate(values.get("periodic", ())):
+        if name not in names:
+            listed = " or ".join(f'"{each}"' for each in names)
+            wrong = f"{shown(name)} is no coordinate of the domain"
+            reader.ledger.add(("domain", "periodic", index), wrong, f"write {listed}, as in domain.coordinates")
+
+
+def _check_around(ledger: Ledger, names: Iterable[str], fewest: Iterable[int], cells: Iterable[int]) -> None:
+    """Notes circles of too few cells."""
+    for index, (name, least, count) in enumerate(zip(names, fewest, cells, strict=True)):
+        if count < least:
+            wrong = f"{count} cells around the periodic coordinate {name}: the first and the last one would meet"
+            ledger.add(("domain", "cells", index), wrong, f"write at least {least}")
 
 
 def _ball(reader: Reader, table: Mapping[str, Any], values: Values) -> Ball | None:

@@ -118,9 +118,9 @@ def _bisected(ground: Ground, times: Ints) -> Ground:
     """Every cell and its parts bisected so many times, (cells,); a part belongs to the cell whose middle is nearest."""
     t = ground.triangulation
     wanted = _volumes(t) * 0.5**times
-    middles = KDTree(t.points[t.cells].mean(axis=1))
+    middles = KDTree(t.corners().mean(axis=1))
     for _ in range(int(times.max(initial=0))):
-        _, parent = middles.query(t.points[t.cells].mean(axis=1))
+        _, parent = middles.query(t.corners().mean(axis=1))
         marked = _volumes(t) > HALF * wanted[parent]
         if not marked.any():
             break
@@ -129,5 +129,5 @@ def _bisected(ground: Ground, times: Ints) -> Ground:
 
 
 def _volumes(t: Triangulation) -> Array:
-    corners = t.points[t.cells]
+    corners = t.corners()
     return np.asarray(np.abs(np.linalg.det(corners[:, 1:] - corners[:, :1])) / factorial(t.dimension))

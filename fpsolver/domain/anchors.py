@@ -36,6 +36,7 @@ def anchored(triangulation: Triangulation, anchors: Sequence[npt.ArrayLike]) -> 
         point = np.asarray(anchor, dtype=float)
         point = np.where(np.abs(point - t.lower) <= ROUND_OFF * t.spacing, t.lower, point)
         point = np.where(np.abs(point - t.upper) <= ROUND_OFF * t.spacing, t.upper, point)
+        point = np.where(t.closes, t.kept(point), point)
         where = ", ".join(f"{x:.6g}" for x in point)
         if ((point < t.lower) | (point > t.upper)).any():
             raise BadUsage(f"the point ({where}) lies outside the domain; choose one inside")
@@ -53,14 +54,17 @@ def anchored(triangulation: Triangulation, anchors: Sequence[npt.ArrayLike]) -> 
 
 def _holding(t: Triangulation, point: Array) -> Ints:
     """The cells that hold a point, several if it lies on their facets."""
+    corners = t.corners()
+    middles = corners.mean(axis=1)
+    images = middles + t.apart(point - middles)  # of the point, the nearest to each cell
     near = (
-        (t.points[t.cells].min(axis=1) <= point + t.spacing * ROUND_OFF)
-        & (t.points[t.cells].max(axis=1) >= point - t.spacing * ROUND_OFF)
+        (corners.min(axis=1) <= images + t.spacing * ROUND_OFF)
+        & (corners.max(axis=1) >= images - t.spacing * ROUND_OFF)
     ).all(axis=1)
     candidates = np.flatnonzero(near)
-    corners = t.points[t.cells[candidates]] / t.spacing
+    corners, images = corners[candidates] / t.spacing, images[candidates] / t.spacing
     edges = np.swapaxes(corners[:, 1:] - corners[:, :1], 1, 2)
-    local = np.linalg.solve(edges, (point / t.spacing - corners[:, 0])[..., None])[..., 0]
+    local = np.linalg.solve(edges, (images - corners[:, 0])[..., None])[..., 0]
     depth = np.minimum(local.min(axis=1), 1.0 - local.sum(axis=1))
     return candidates[depth >= min(-ROUND_OFF, float(depth.max()))]
 
@@ -68,7 +72,7 @@ def _holding(t: Triangulation, point: Array) -> Ints:
 def _moved(t: Triangulation, cells: Ints, point: Array, least: float) -> Triangulation | None:
     """With the best vertex of these cells at the point, None if none may go there."""
     vertices = np.unique(t.cells[cells])
-    distance = t.lengths(t.points[vertices] - point)
+    distance = t.lengths(t.apart(t.points[vertices] - point))
     walls = t.walls(t.points[vertices])
     best: Triangulation | None = None
     best_quality = least
@@ -104,12 +108,12 @@ def _bisected(t: Triangulation, cell: int) -> Triangulation:
         if reached <= length * (1 + 1e-9):
             break
         edge, length = longer, reached
-    return t.bisected(edge, t.points[edge].mean(axis=1), np.empty((1, t.sides.shape[1]), dtype=np.int8))
+    return t.bisected(edge, t.middles(edge), np.empty((1, t.sides.shape[1]), dtype=np.int8))
 
 
 def _longest(t: Triangulation, cells: Ints) -> tuple[Ints, float]:
     """The longest edge of some cells, (1, 2), and its length."""
     edges = edges_of(t.cells[cells])
-    length = t.lengths(t.points[edges[:, 0]] - t.points[edges[:, 1]])
+    length = t.lengths(t.along(edges))
     longest = int(length.argmax())
     return edges[longest : longest + 1], float(length[longest])

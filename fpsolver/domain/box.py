@@ -8,6 +8,10 @@ import numpy as np
 from dolfinx import mesh
 from mpi4py import MPI
 
+from fpsolver.domain.curved import no_edges
+from fpsolver.domain.distributed import distributed
+from fpsolver.domain.triangulation import box_triangulation
+
 DIAGONALS = {
     "right": mesh.DiagonalType.right,
     "left": mesh.DiagonalType.left,
@@ -16,12 +20,13 @@ DIAGONALS = {
 
 
 def box_mesh(
-    comm: MPI.Comm,
+    comm: MPI.Intracomm,
     lower: Sequence[float],
     upper: Sequence[float],
     cells: Sequence[int],
     diagonal: str = "right",
-) -> mesh.Mesh:
+    periods: Sequence[float] = (),
+) -> mesh.Mesh[np.float64]:
     """A box cut into simplices: an interval, right triangles or Kuhn tetrahedra.
 
     Ghost cells share facets with the owned ones, which the facet terms of the generator need.
@@ -32,7 +37,11 @@ def box_mesh(
         upper: Upper corner.
         cells: Cells per direction.
         diagonal: How a rectangle is cut in two dimensions: "right", "left" or "crossed".
+        periods: For each coordinate its period or infinity; empty: none is periodic.
     """
+    if np.isfinite(periods).any():
+        made = box_triangulation(lower, upper, cells, diagonal, periods) if comm.rank == 0 else None
+        return distributed(comm, made, len(cells), 0, no_edges(len(cells)))[0]
     shared = mesh.GhostMode.shared_facet
     low, high = np.asarray(lower, float), np.asarray(upper, float)
     if len(cells) == 1:

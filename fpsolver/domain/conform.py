@@ -63,7 +63,7 @@ def inside(triangulation: Triangulation, levels: Sequence[Level]) -> Bools:
         sides = t.sides[:, k][t.cells]
         marks[:, k] = sides.min(axis=1) < 0
         flat = np.flatnonzero(~sides.any(axis=1))
-        marks[flat, k] = evaluate(level, t.points[t.cells[flat]].mean(axis=1)) < 0
+        marks[flat, k] = evaluate(level, t.middles(t.cells[flat])) < 0
     return marks
 
 
@@ -82,7 +82,7 @@ def _resolved(t: Triangulation, level: Level) -> Triangulation:
         edges = edges_of(t.cells)
         side = t.sides[edges, -1].sum(axis=1)
         edges, side = edges[side != 0], side[side != 0]
-        start, end = t.points[edges[:, 0]], t.points[edges[:, 1]]
+        start, end = t.ends(edges)
         value = np.array([side * evaluate(level, start + part * (end - start)) for part in BETWEEN])
         deepest = value.argmin(axis=0)
         value = value.min(axis=0, initial=0.0)
@@ -98,7 +98,7 @@ def _resolved(t: Triangulation, level: Level) -> Triangulation:
         sides = _new_sides(t, edges)
         sides[:, -1] = -np.sign(side[deep])
         chosen = t.independent(edges, -length)
-        t = t.bisected(edges[chosen], points[chosen], sides[chosen])
+        t = t.bisected(edges[chosen], t.kept(points[chosen]), sides[chosen])
     return t
 
 
@@ -175,11 +175,12 @@ def _targets(t: Triangulation, levels: Sequence[Level], edges: Ints) -> tuple[In
     start = t.points[vertices]
     walls = t.walls(start)
     earlier = t.sides[vertices, :-1] == 0
-    fraction = edge_roots(levels[-1], t.points[edges[:, 0]], t.points[edges[:, 1]], t.sides[edges[:, 0], -1])
-    cut = t.points[edges[:, 0]] + fraction[:, None] * (t.points[edges[:, 1]] - t.points[edges[:, 0]])
+    first, last = t.ends(edges)
+    fraction = edge_roots(levels[-1], first, last, t.sides[edges[:, 0], -1])
+    cut = t.kept(first + fraction[:, None] * (last - first))
     place = np.searchsorted(vertices, edges).T.ravel()
     root = np.vstack([cut, cut])
-    far = t.lengths(root - start[place])
+    far = t.lengths(t.apart(root - start[place]))
     reach = np.full(len(vertices), np.inf)
     np.minimum.at(reach, place, far)
     free = ~(walls[place] & (root != start[place])).any(axis=1) & ~earlier[place].any(axis=1)
@@ -188,7 +189,7 @@ def _targets(t: Triangulation, levels: Sequence[Level], edges: Ints) -> tuple[In
     target[place[order]], distance[place[order]] = root[order], far[order]
     active = np.hstack([earlier, np.ones((len(vertices), 1), dtype=bool)])
     nearest, arrived = project(t, levels, active, start, walls)
-    length = t.lengths(nearest - start)
+    length = t.lengths(t.apart(nearest - start))
     bound = np.where(walls.any(axis=1) | earlier.any(axis=1), 1.5 * reach, 1.000001 * reach)
     better = arrived & (length <= bound) & (length < distance * 1.000001)
     target[better], distance[better] = nearest[better], length[better]
@@ -202,7 +203,7 @@ def _split(t: Triangulation, levels: Sequence[Level]) -> Triangulation:
         edges = _cut_edges(t)
         if not len(edges):
             return t
-        start, end = t.points[edges[:, 0]], t.points[edges[:, 1]]
+        start, end = t.ends(edges)
         fraction = edge_roots(levels[-1], start, end, t.sides[edges[:, 0], -1])
         close = np.minimum(fraction, 1 - fraction) < IMMOVABLE
         if close.any():
@@ -213,7 +214,7 @@ def _split(t: Triangulation, levels: Sequence[Level]) -> Triangulation:
         sides = _new_sides(t, edges)
         sides[:, -1] = 0
         chosen = t.independent(edges, -t.lengths(end - start))
-        points = start + fraction[:, None] * (end - start)
+        points = t.kept(start + fraction[:, None] * (end - start))
         t = _drawn(t.bisected(edges[chosen], points[chosen], sides[chosen]), levels, len(chosen))
 
 
@@ -257,7 +258,7 @@ def _separated(t: Triangulation, level: Level) -> tuple[Triangulation, bool]:
     flat = np.flatnonzero(~t.sides[:, -1][t.cells].any(axis=1))
     first, second = np.triu_indices(t.dimension + 1, 1)
     pairs = np.stack([t.cells[flat][:, first], t.cells[flat][:, second]], axis=-1)
-    middle = t.points[pairs].mean(axis=2)
+    middle = t.middles(pairs.reshape(-1, 2)).reshape(*pairs.shape[:2], t.dimension)
     value = evaluate(level, middle.reshape(-1, t.dimension)).reshape(middle.shape[:2])
     most = np.abs(value).argmax(axis=1) if len(flat) else np.empty(0, dtype=int)
     rows = np.arange(len(flat))
@@ -271,5 +272,5 @@ def _separated(t: Triangulation, level: Level) -> tuple[Triangulation, bool]:
     middle = middle[rows, most][off][once]
     sides = _new_sides(t, edges)
     sides[:, -1] = np.sign(chosen_value[off][once])
-    chosen = t.independent(edges, -t.lengths(t.points[edges[:, 0]] - t.points[edges[:, 1]]))
+    chosen = t.independent(edges, -t.lengths(t.along(edges)))
     return t.bisected(edges[chosen], middle[chosen], sides[chosen]), True

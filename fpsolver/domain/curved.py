@@ -41,6 +41,11 @@ class CurvedEdges:
     limited: int
 
 
+def no_edges(dimension: int) -> CurvedEdges:
+    """Of a mesh whose edges are all straight."""
+    return CurvedEdges(np.empty((0, 2), dtype=np.int64), np.empty((0, dimension)), 0)
+
+
 def curved_edges(triangulation: Triangulation, levels: Sequence[Level], marks: Bools) -> CurvedEdges:
     """The edges on curved sets.
 
@@ -62,13 +67,13 @@ def bent_edges(triangulation: Triangulation, levels: Sequence[Level], edges: Int
         active: On which sets each of them lies, (k, levels).
     """
     t = triangulation
-    halfway = t.points[edges].mean(axis=1)
+    halfway = t.middles(edges)
     target, arrived = project(t, levels, active, halfway, t.walls(t.points[edges]).all(axis=1))
-    length = t.lengths(t.points[edges[:, 0]] - t.points[edges[:, 1]])
-    way = t.lengths(target - halfway)
+    length = t.lengths(t.along(edges))
+    way = t.lengths(t.apart(target - halfway))
     wrong = ~arrived | (way > FARTHEST * length)
     bent = ~wrong & (way > STRAIGHT * length)
-    edges, halfway, bend = edges[bent], halfway[bent], (target - halfway)[bent]
+    edges, halfway, bend = edges[bent], halfway[bent], t.apart(target - halfway)[bent]
     edge, cell, ends = t.around(edges)
     share = np.ones(len(edges))
     while True:
@@ -124,7 +129,7 @@ def _least_volume(t: Triangulation, edge: Ints, cell: Ints, ends: Ints, bend: Ar
     curved, row = np.unique(cell, return_inverse=True)
     steps, _ = kuhn_cells(d, d)
     at = steps / d
-    corners = t.points[t.cells[curved]]
+    corners = t.corners(curved)
     barycentric = np.vstack([-np.ones(d), np.eye(d)])  # gradients of the barycentric coordinates
     jacobian = np.repeat(np.einsum("cai,aj->cij", corners, barycentric)[:, None], len(at), axis=1)
     # the middle of edge (a, b) moves by bend: the map gains 4 lambda_a lambda_b bend

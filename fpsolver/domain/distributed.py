@@ -15,7 +15,9 @@ import numpy.typing as npt
 from dolfinx import fem, mesh
 from mpi4py import MPI
 
+from fpsolver.case.wrapping import nearest
 from fpsolver.domain.curved import CurvedEdges
+from fpsolver.domain.periodic import with_own_nodes
 from fpsolver.domain.triangulation import Triangulation
 
 NAMES = {1: "interval", 2: "triangle", 3: "tetrahedron"}
@@ -42,7 +44,55 @@ def distributed(
     partitioner = mesh.create_cell_partitioner(mesh.GhostMode.shared_facet, 2)
     straight = mesh.create_mesh(comm, cells, element, points, partitioner)
     numbers = np.asarray(straight.geometry.input_global_indices[straight.geometry.dofmaps[0]], dtype=np.int64)
+    periods = comm.bcast(None if made is None else made.periods)
+    if len(periods):
+        images = comm.bcast(None if made is None else made.images())
+        return _closed(straight, numbers, vertices, bent, periods, images), numbers
     return (_bent(straight, numbers, vertices, bent) if len(bent.edges) else straight), numbers
+
+
+def _closed(
+    plain: mesh.Mesh[np.float64],
+    numbers: npt.NDArray[np.int64],
+    vertices: int,
+    edges: CurvedEdges,
+    periods: npt.NDArray[np.float64],
+    images: npt.NDArray[np.int8],
+) -> mesh.Mesh[np.float64]:
+    """The mesh with corners, and where edges are curved their middles, for each cell alone.
+
+    Args:
+        plain: Its topology, with geometry nodes that cells on both sides of a seam share.
+        numbers: Vertices of this rank's cells.
+        vertices: Number of vertices.
+        edges: Curved edges.
+        periods: Of the coordinates, infinite where they are not periodic, (d,).
+        images: For all cells by how many periods their corners are beside their vertices, (cells, d + 1, d).
+    """
+    d = plain.topology.dim
+    lengths = np.where(np.isfinite(periods), periods, 0.0)
+    corners = plain.geometry.x[plain.geometry.dofmaps[0]][:, :, :d]
+    corners = corners + images[plain.topology.original_cell_index] * lengths
+    if not len(edges.edges):
+        element = basix.ufl.element("Lagrange", NAMES[d], 1, shape=(d,))
+        return with_own_nodes(plain.topology, element, corners, periods)
+    ends = np.array(basix.topology(plain.basix_cell())[1]).reshape(-1, 2)
+    middles = corners[:, ends].mean(axis=2)
+    cell, edge, place = _curved_among(numbers[:, ends], vertices, edges)
+    bend = edges.middles[place] - middles[cell, edge]
+    middles[cell, edge] += nearest(bend, periods)
+    element = basix.ufl.element("Lagrange", NAMES[d], 2, shape=(d,))
+    return with_own_nodes(plain.topology, element, np.concatenate([corners, middles], axis=1), periods)
+
+
+def _curved_among(
+    pairs: npt.NDArray[np.int64], vertices: int, edges: CurvedEdges
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The curved ones among the edges of cells (cells, edges, 2): cell, edge of the cell, number of the curved edge."""
+    keys, wanted = edges.edges[:, 0] * vertices + edges.edges[:, 1], pairs.min(axis=2) * vertices + pairs.max(axis=2)
+    place = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
+    cell, edge = np.nonzero(keys[place] == wanted)
+    return cell, edge, place[cell, edge]
 
 
 def _bent(

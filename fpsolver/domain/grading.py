@@ -65,7 +65,7 @@ class Finer:
         """Cells that are larger than wanted; of several points the nearest counts."""
         if not len(self.points):
             return np.zeros(len(t.cells), dtype=bool)
-        corners = t.points[t.cells]
+        corners = t.corners()
         distance, nearest = KDTree(self.points).query(corners.mean(axis=1))
         first, second = np.triu_indices(t.dimension + 1, 1)
         longest = np.linalg.norm(corners[:, first] - corners[:, second], axis=2).max(axis=1)
@@ -144,7 +144,7 @@ def _grazed_at_vertices(
             break
         edges = surface.facets[facets[wanted]]
         near = inner[wanted, None] > 0.2
-        t = with_vertices(t, levels, edges, np.where(near, points[wanted], t.points[edges].mean(axis=1)))
+        t = with_vertices(t, levels, edges, np.where(near, points[wanted], t.middles(edges)))
     return t
 
 
@@ -174,15 +174,15 @@ class _Rough:
     def _stretched(self, t: Triangulation, edges: Ints) -> Array:
         """Lengths of edges in what is allowed near grazing points."""
         longest = np.zeros(len(edges))
-        vectors = t.points[edges[:, 1]] - t.points[edges[:, 0]]
-        middles = t.points[edges].mean(axis=1)
+        vectors = t.along(edges)
+        middles = t.middles(edges)
         for i, point in enumerate(self._grazing):
             known = self._depths[i]
             self._depths[i] = known = np.append(known, self._depth(t, point, t.points[len(known) :]))
             across = np.abs(known[edges[:, 1]] - known[edges[:, 0]])
             along = np.sqrt(np.maximum((vectors**2).sum(axis=1) - across**2, 0.0))
             n = np.abs(known[edges].mean(axis=1))
-            s = np.sqrt(np.maximum(((middles - t.points[point.vertex]) ** 2).sum(axis=1) - n**2, 0.0))
+            s = np.sqrt(np.maximum((t.apart(middles - t.points[point.vertex]) ** 2).sum(axis=1) - n**2, 0.0))
             thinnest = THINNEST * float(np.abs(point.normal) @ t.spacing)
             least = np.cbrt(point.stray * thinnest / ACROSS)
             rho = np.maximum(np.maximum(s, np.cbrt(point.stray * n)), least)
@@ -193,7 +193,7 @@ class _Rough:
     def _depth(self, t: Triangulation, point: Grazing, points: Array) -> Array:
         """How far inside points (n, 2) are, measured from the set on which paths graze."""
         if point.level < 0:
-            return np.asarray((t.points[point.vertex] - points) @ point.normal)
+            return np.asarray(t.apart(t.points[point.vertex] - points) @ point.normal)
         level = self._levels[point.level]
         slope = np.linalg.norm(slopes(level, t, points) / t.spacing, axis=1)
         return np.asarray(-evaluate(level, points) / np.maximum(slope, 1e-150))
@@ -222,7 +222,7 @@ class Heights:
         changed = np.ones(len(t.cells), dtype=bool)
         if old:
             changed[:old] = (self._cells != t.cells[:old]).any(axis=1)
-        corners = t.points[t.cells[changed]]
+        corners = t.corners(changed)
         first, second = np.triu_indices(t.dimension + 1, 1)
         samples = np.concatenate([(corners[:, first] + corners[:, second]) / 2, corners.mean(axis=1)[:, None]], axis=1)
         values = self._at(samples.reshape(-1, t.dimension)).reshape(samples.shape[:2])
@@ -260,6 +260,6 @@ def _steepest(steepness: Array, most: float) -> Bools:
 
 def _sizes(t: Triangulation) -> Array:
     """Longest edge of each cell in background cells."""
-    corners = t.points[t.cells]
+    corners = t.corners()
     first, second = np.triu_indices(t.dimension + 1, 1)
     return np.asarray(t.lengths(corners[:, first] - corners[:, second]).max(axis=1))

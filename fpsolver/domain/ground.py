@@ -42,7 +42,7 @@ def ground_of(domain: Domain) -> Ground:
     d = domain.dimension
     straight = np.empty((0, 2, d)), np.empty((0, d))
     if isinstance(domain, Box):
-        return Ground(box_triangulation(domain.lower, domain.upper, domain.cells, domain.diagonal), (), *straight)
+        return Ground(_box(domain), (), *straight)
     if isinstance(domain, Ball):
         return Ground(_lattice(domain), _spheres(domain), *straight)
     data = domain.data
@@ -51,6 +51,10 @@ def ground_of(domain: Domain) -> Ground:
     for _ in range(domain.halvings):
         t, bent = _halved(t, *bent)
     return Ground(t, (_zero,), *bent)
+
+
+def _box(box: Box) -> Triangulation:
+    return box_triangulation(box.lower, box.upper, box.cells, box.diagonal, box.periods)
 
 
 def group_level(domain: MeshFile, name: str) -> Level:

@@ -66,8 +66,11 @@ def slopes(level: Level, triangulation: Triangulation, points: Array) -> Array:
     gradient = np.empty_like(points)
     for i in range(t.dimension):
         ahead, behind = points.copy(), points.copy()
-        ahead[:, i] = np.minimum(points[:, i] + DIFFERENCE * t.spacing[i], t.upper[i])
-        behind[:, i] = np.maximum(points[:, i] - DIFFERENCE * t.spacing[i], t.lower[i])
+        ahead[:, i] += DIFFERENCE * t.spacing[i]
+        behind[:, i] -= DIFFERENCE * t.spacing[i]
+        if not t.closes[i]:
+            ahead[:, i] = np.minimum(ahead[:, i], t.upper[i])
+            behind[:, i] = np.maximum(behind[:, i], t.lower[i])
         width = (ahead[:, i] - behind[:, i]) / t.spacing[i]
         gradient[:, i] = (evaluate(level, ahead) - evaluate(level, behind)) / width
     return gradient
@@ -96,7 +99,7 @@ def project(
         if not moving.size:
             break
         step, distance = _step(t, levels, active[moving], found[moving], fixed[moving])
-        found[moving] = np.clip(found[moving] + step * t.spacing, t.lower, t.upper)
+        found[moving] = t.kept(found[moving] + step * t.spacing)
         close = distance < REACHED
         arrived[moving[close]] = True
         moving = moving[~close]

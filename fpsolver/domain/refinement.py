@@ -26,7 +26,7 @@ Measure = Callable[[Triangulation, Ints], Array]
 
 def in_background_cells(t: Triangulation, edges: Ints) -> Array:
     """Lengths of edges (k, 2) in background cells."""
-    return t.lengths(t.points[edges[:, 0]] - t.points[edges[:, 1]])
+    return t.lengths(t.along(edges))
 
 
 def refined(
@@ -57,7 +57,7 @@ def refined(
         chosen = needed & agreed
         waiting &= ~chosen[longest]
         ends = edges[chosen]
-        t = with_vertices(t, levels, ends, t.points[ends].mean(axis=1))
+        t = with_vertices(t, levels, ends, t.middles(ends))
         waiting = np.append(waiting, np.zeros(len(t.cells) - len(waiting), dtype=bool))
     return t
 
@@ -82,7 +82,7 @@ def opened(t: Triangulation, levels: Sequence[Level], absorbing: Level | None) -
             break
         candidates = edges[possible]
         chosen = candidates[t.independent(candidates, -in_background_cells(t, candidates))]
-        t = with_vertices(t, levels, chosen, t.points[chosen].mean(axis=1))
+        t = with_vertices(t, levels, chosen, t.middles(chosen))
     return t
 
 
@@ -96,7 +96,8 @@ def with_vertices(t: Triangulation, levels: Sequence[Level], edges: Ints, points
         on = active[place] & (keys[place] == wanted)[:, None]
     sides = np.empty((len(edges), len(levels)), dtype=np.int8)
     for k, level in enumerate(levels):
-        sides[:, k] = np.where(on[:, k], 0, np.sign(evaluate(level, points)))
+        # all of a mesh from a file that is not on its boundary is inside
+        sides[:, k] = np.where(on[:, k], 0, -1 if k < t.given else np.sign(evaluate(level, points)))
     old = len(t.points)
     t = t.bisected(edges, points, sides)
     bound = np.flatnonzero(on.any(axis=1))

@@ -104,7 +104,7 @@ class _Shared:
 def domain_mesh(comm: MPI.Intracomm, domain: Domain) -> mesh.Mesh[np.float64]:
     """The mesh of a whole domain; collective."""
     if isinstance(domain, Box):
-        return box_mesh(comm, domain.lower, domain.upper, domain.cells, domain.diagonal)
+        return box_mesh(comm, domain.lower, domain.upper, domain.cells, domain.diagonal, domain.periods)
     return region_mesh(comm, domain, None).mesh
 
 

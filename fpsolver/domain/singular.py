@@ -101,7 +101,7 @@ def grazing_points(t: Triangulation, surface: Surface, way: Way) -> list[Grazing
     np.maximum.at(high, facets, drift)
     still = np.zeros(len(t.points), dtype=bool)
     still[facets[drift == 0]] = True
-    length = np.linalg.norm(t.points[facets[:, 1]] - t.points[facets[:, 0]], axis=1)
+    length = np.linalg.norm(t.along(facets), axis=1)
     slope = np.abs(drift[:, 1] - drift[:, 0]) / length
     found = []
     for vertex in np.flatnonzero(still | ((low < 0) & (high > 0))):
@@ -152,7 +152,7 @@ def _normals(t: Triangulation, surface: Surface, levels: Sequence[Level]) -> Arr
 
 def _roots(t: Triangulation, surface: Surface, way: Way, chosen: Ints, leaving: Leaving) -> tuple[Array, Array]:
     """Where the drift across facets changes its sign: fractions (k,) and points (k, d)."""
-    start, end = (t.points[surface.facets[chosen, i]] for i in range(2))
+    start, end = t.ends(surface.facets[chosen])
     first, last = way.normals[chosen, 0], way.normals[chosen, 1]
     low, high = np.zeros(len(chosen)), np.ones(len(chosen))
 
@@ -172,8 +172,8 @@ def _angles(t: Triangulation, vertices: Ints) -> Array:
     place = np.full(len(t.points), -1)
     place[vertices] = np.arange(len(vertices))
     cell, corner = np.nonzero(place[t.cells] >= 0)
-    here, second, third = (t.points[t.cells[cell, (corner + i) % 3]] for i in range(3))
-    first, last = second - here, third - here
+    here = t.points[t.cells[cell, corner]]
+    first, last = (t.apart(t.points[t.cells[cell, (corner + i) % 3]] - here) for i in (1, 2))
     cross = first[:, 0] * last[:, 1] - first[:, 1] * last[:, 0]
     angle = np.arctan2(np.abs(cross), np.einsum("ni,ni->n", first, last))
     return np.bincount(place[t.cells[cell, corner]], angle, minlength=len(vertices))

@@ -63,17 +63,17 @@ def _best_moves(t: Triangulation, levels: Sequence[Level], quality: Array, verti
     index[vertices] = np.arange(len(vertices))
     cell, position = np.nonzero(index[t.cells] >= 0)
     owner = index[t.cells[cell, position]]
-    corners = t.points[t.cells[cell]]
+    corners = t.corners(cell)
     start = t.points[vertices]
     size = np.zeros(len(vertices))
-    np.add.at(size, owner, t.lengths(corners - start[owner][:, None]).sum(axis=1) / d)
+    np.add.at(size, owner, t.lengths(t.apart(corners - start[owner][:, None])).sum(axis=1) / d)
     size /= np.bincount(owner, minlength=len(vertices))
     star = np.array([s for s in itertools.product((-1.0, 0.0, 1.0), repeat=d) if any(s)])
     star /= np.linalg.norm(star, axis=1)[:, None]
     moves = np.concatenate([step * star for step in STEPS])
     walls = t.walls(start)
     trial = start[:, None] + np.where(walls[:, None], 0.0, moves * size[:, None, None] * t.spacing)
-    trial = np.where(walls[:, None], start[:, None], np.clip(trial, t.lower, t.upper))
+    trial = np.where(walls[:, None], start[:, None], t.kept(trial))
     possible = np.ones(trial.shape[:2], dtype=bool)
     active = t.sides[vertices] == 0
     bound = np.flatnonzero(active.any(axis=1))
@@ -88,7 +88,7 @@ def _best_moves(t: Triangulation, levels: Sequence[Level], quality: Array, verti
     for j in range(len(moves)):
         changed = corners.copy()
         changed[np.arange(len(cell)), position] = trial[owner, j]
-        np.minimum.at(reached[:, j], owner, t.shape(changed))
+        np.minimum.at(reached[:, j], owner, t.shape(t.together(changed)))
     now = np.full(len(vertices), np.inf)
     np.minimum.at(now, owner, quality[cell])
     reached[~possible] = -np.inf

@@ -34,8 +34,8 @@ class Surface:
         d = t.dimension
         corners = t.cells[self.cells]
         opposite = (corners[:, :, None] != self.facets[:, None]).all(axis=2)
-        inward = t.points[corners[opposite]] - t.points[self.facets[:, 0]]
-        along = t.points[self.facets[:, 1:]] - t.points[self.facets[:, :1]]
+        inward = t.apart(t.points[corners[opposite]] - t.points[self.facets[:, 0]])
+        along = t.apart(t.points[self.facets[:, 1:]] - t.points[self.facets[:, :1]])
         # what is left of the way inward without its part along the facet
         frame = np.linalg.qr(np.swapaxes(along, 1, 2))[0] if d > 1 else np.zeros((len(inward), d, 0))
         across = inward - np.einsum("kij,klj,kl->ki", frame, frame, inward)
@@ -61,7 +61,7 @@ def exit_surface(t: Triangulation, levels: Sequence[Level], absorbing: Level | N
 
 def walls_among(t: Triangulation, facets: Ints) -> Bools:
     """Which facets (k, d) of the boundary of a triangulation belong to that of the domain, (k,)."""
-    of_box = on_walls(t.points[facets], t.lower, t.upper)
+    of_box = on_walls(t.points[facets], t.lower, t.upper, t.closes)
     return np.asarray(of_box | (t.sides[facets][:, :, : t.outer] == 0).all(axis=1).any(axis=1))
 
 
@@ -75,7 +75,7 @@ def curved_part(t: Triangulation, levels: Sequence[Level]) -> tuple[Ints, Bools]
 
 def _middles(t: Triangulation, levels: Sequence[Level], facets: Ints) -> Array:
     """Points (k, d) in the middle of facets of the boundary, on that itself where it is curved."""
-    middles = t.points[facets].mean(axis=1)
+    middles = t.middles(facets)
     active = np.zeros((len(facets), len(levels)), dtype=bool)
     active[:, : t.outer] = (t.sides[facets][:, :, : t.outer] == 0).all(axis=1)
     if not active.any():
@@ -89,19 +89,20 @@ def wall_ends(t: Triangulation, absorbing: Level, region: Level) -> list[Array]:
         return []
     walls, _ = boundary_facets(t.cells)
     share = np.linspace(0.0, 1.0, PIECES + 1)[:, None, None]
-    points = t.points[walls[:, 0]] + share * (t.points[walls[:, 1]] - t.points[walls[:, 0]])
+    first, last = t.ends(walls)
+    points = first + share * (last - first)
     side = np.sign(evaluate(absorbing, points.reshape(-1, 2))).reshape(points.shape[:2])
     # a zero at the end of a piece counts for the piece before it
     turning = (side[:-1] != side[1:]) & (side[:-1] != 0)
     start, end = points[:-1][turning], points[1:][turning]
     fraction = edge_roots(absorbing, start, end, side[:-1][turning])
     found = start + fraction[:, None] * (end - start)
-    return list(found[evaluate(region, found) < 0])
+    return list(t.kept(found[evaluate(region, found) < 0]))
 
 
-def on_walls(corners: Array, lower: Array, upper: Array) -> Bools:
-    """Which facets (k, vertices, d) lie in one face of the box, exactly."""
-    return np.asarray(((corners == lower).all(axis=1) | (corners == upper).all(axis=1)).any(axis=1))
+def on_walls(corners: Array, lower: Array, upper: Array, closes: Bools) -> Bools:
+    """Which facets (k, vertices, d) lie in one face of the box, exactly; periodic coordinates (d,) have no faces."""
+    return np.asarray((((corners == lower).all(axis=1) | (corners == upper).all(axis=1)) & ~closes).any(axis=1))
 
 
 def _levels_of(t: Triangulation, levels: Sequence[Level], facets: Ints, wall: Bools) -> Ints:
@@ -110,7 +111,7 @@ def _levels_of(t: Triangulation, levels: Sequence[Level], facets: Ints, wall: Bo
     possible[:, t.outer :] &= ~wall[:, None]
     doubtful = possible.sum(axis=1) > 1
     distance = np.where(possible, 0.0, np.inf)
-    middle = t.points[facets].mean(axis=1)
+    middle = t.middles(facets)
     for k, level in enumerate(levels):
         here = np.flatnonzero(possible[:, k] & doubtful)
         slope = np.linalg.norm(slopes(level, t, middle[here]), axis=1)

@@ -2,6 +2,9 @@
 
 An edge is bisected together with all cells around it, which keeps the mesh conforming in any dimension and never
 turns a cell over, wherever on the edge the new vertex lies.
+
+Along a periodic coordinate the last vertices are the first ones, and an edge goes from its first vertex to the nearest
+image of the other. All edges are shorter than half a period, so nothing else need be known of the seam.
 """
 
 from __future__ import annotations
@@ -9,10 +12,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
+
+from fpsolver.case.wrapping import nearest, wrapped
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -34,6 +39,7 @@ class Triangulation:
         outer: So many levels, the first ones, bound the domain itself, where that is no box.
         given: So many of these were there before anything was fitted: the boundary of a mesh from a file, of which
             only ``sides`` are known, and no level function.
+        periods: Length of each periodic coordinate, infinite for the others, (d,); empty: there are none.
     """
 
     points: Array
@@ -45,15 +51,72 @@ class Triangulation:
     locked: Bools
     outer: int = 0
     given: int = 0
+    periods: Array = field(default_factory=lambda: np.empty(0))
 
     @property
     def dimension(self) -> int:
         """Dimension of the space."""
         return int(self.points.shape[1])
 
+    @property
+    def closes(self) -> Bools:
+        """Which coordinates are periodic, (d,)."""
+        return np.isfinite(self.periods) if self.periods.size else np.zeros(self.dimension, dtype=bool)
+
     def walls(self, points: Array) -> Bools:
         """Which coordinates of points (n, d) are those of a face of the box, exactly; they must not change."""
-        return np.asarray((points == self.lower) | (points == self.upper))
+        return np.asarray(((points == self.lower) | (points == self.upper)) & ~self.closes)
+
+    def kept(self, points: Array) -> Array:
+        """Points (..., d) brought back into the box: to its faces, or round where a coordinate is periodic."""
+        if not self.periods.size:
+            return np.clip(points, self.lower, self.upper)
+        return np.where(self.closes, wrapped(points, self.lower, self.periods), np.clip(points, self.lower, self.upper))
+
+    def apart(self, vectors: Array) -> Array:
+        """Differences (..., d) of points, each to the nearest image."""
+        return nearest(vectors, self.periods) if self.periods.size else vectors
+
+    def along(self, edges: Ints) -> Array:
+        """From the first to the second vertex of edges (k, 2), (k, d)."""
+        return self.apart(self.points[edges[:, 1]] - self.points[edges[:, 0]])
+
+    def ends(self, edges: Ints) -> tuple[Array, Array]:
+        """Both ends of edges (k, 2) as points in one piece, (k, d) each; the second may be outside of the box."""
+        if not self.periods.size:
+            return self.points[edges[:, 0]], self.points[edges[:, 1]]
+        start = self.points[edges[:, 0]]
+        return start, start + self.along(edges)
+
+    def corners(self, chosen: npt.NDArray[np.integer] | slice = slice(None), points: Array | None = None) -> Array:
+        """The corners of the chosen cells, (m, d + 1, d), each cell in one piece, its middle in the box.
+
+        Args:
+            chosen: Cells.
+            points: The vertices, if they are elsewhere, (n, d).
+        """
+        return self.together((self.points if points is None else points)[self.cells[chosen]])
+
+    def together(self, points: Array) -> Array:
+        """Groups (m, k, d) of neighbouring points, each in one piece with its middle in the box."""
+        if not self.periods.size:
+            return points
+        return np.asarray(points + self._turns(points) * np.where(self.closes, self.periods, 0.0))
+
+    def images(self) -> npt.NDArray[np.int8]:
+        """By how many periods the corners of cells are beside their vertices, (m, d + 1, d)."""
+        return self._turns(self.points[self.cells]).astype(np.int8)
+
+    def _turns(self, points: Array) -> Array:
+        length = np.where(self.closes, self.periods, 1.0)
+        turns = np.where(self.closes, np.rint((points[:, :1] - points) / length), 0.0)
+        middle = (points + turns * length).mean(axis=1, keepdims=True)
+        return np.asarray(turns - np.where(self.closes, np.floor((middle - self.lower) / length), 0.0))
+
+    def middles(self, groups: Ints) -> Array:
+        """The middles of edges or facets (k, vertices), (k, d)."""
+        middles = self.together(self.points[groups]).mean(axis=1)
+        return self.kept(middles) if self.periods.size else np.asarray(middles)
 
     def lengths(self, vectors: Array) -> Array:
         """Lengths of vectors (..., d) in background cells."""
@@ -61,7 +124,7 @@ class Triangulation:
 
     def quality(self, chosen: npt.NDArray[np.integer] | slice = slice(None), points: Array | None = None) -> Array:
         """Shape of the chosen cells, also where the vertices would be at other points (n, d)."""
-        return self.shape((self.points if points is None else points)[self.cells[chosen]])
+        return self.shape(self.corners(chosen, points))
 
     def shape(self, corners: Array) -> Array:
         """Volume over (longest edge)^d of cells (m, d + 1, d), 1 where regular, negative where turned over.
@@ -165,9 +228,21 @@ def boundary_facets(cells: Ints) -> tuple[Ints, Ints]:
 
 
 def box_triangulation(
-    lower: Sequence[float], upper: Sequence[float], cells: Sequence[int], diagonal: str = "right"
+    lower: Sequence[float],
+    upper: Sequence[float],
+    cells: Sequence[int],
+    diagonal: str = "right",
+    periods: Sequence[float] = (),
 ) -> Triangulation:
-    """The structured background: intervals, triangles with the given diagonals, or Kuhn tetrahedra."""
+    """The structured background: intervals, triangles with the given diagonals, or Kuhn tetrahedra.
+
+    Args:
+        lower: Lower corner of the box.
+        upper: Upper corner.
+        cells: Cells per direction.
+        diagonal: How a rectangle is cut in two dimensions: "right", "left" or "crossed".
+        periods: For each coordinate its period or infinity; empty: none is periodic.
+    """
     low, high, count = np.asarray(lower, float), np.asarray(upper, float), np.asarray(cells, dtype=np.int64)
     d = len(count)
     axes = [np.linspace(low[i], high[i], count[i] + 1) for i in range(d)]
@@ -192,7 +267,7 @@ def box_triangulation(
                 steps[[-2, -1]] = steps[[-1, -2]]
             parts.append(start[:, None] + steps)
     simplices = np.stack(parts, axis=1).reshape(-1, d + 1)
-    return Triangulation(
+    made = Triangulation(
         points,
         simplices,
         low,
@@ -200,4 +275,21 @@ def box_triangulation(
         (high - low) / count,
         np.empty((len(points), 0), dtype=np.int8),
         np.zeros(len(points), dtype=bool),
+    )
+    return _closed(made, count, np.asarray(periods)) if np.isfinite(periods).any() else made
+
+
+def _closed(t: Triangulation, count: Ints, periods: Array) -> Triangulation:
+    """The box with the last vertices of its lattice along periodic coordinates replaced by the first ones."""
+    place = np.rint(2 * (t.points - t.lower) / t.spacing).astype(np.int64)  # twice: there are middles of squares
+    around = np.where(np.isfinite(periods), 2 * count, 2 * count + 1)
+    key = np.ravel_multi_index(tuple((place % around).T), tuple(around))
+    _, first, same = np.unique(key, return_index=True, return_inverse=True)
+    return replace(
+        t,
+        points=t.points[first],
+        cells=same.reshape(-1)[t.cells].astype(np.int64),
+        sides=t.sides[first],
+        locked=t.locked[first],
+        periods=periods,
     )

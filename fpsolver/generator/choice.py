@@ -27,7 +27,9 @@ CONTRAST = 6.0
 """Largest log of 1 + chi^2 between initial data and weight, in nats."""
 
 
-def reference_weight(model: Model, lower: Sequence[float], upper: Sequence[float], comm: MPI.Comm) -> Weight:
+def reference_weight(
+    model: Model, lower: Sequence[float], upper: Sequence[float], comm: MPI.Comm, periods: Sequence[float] = ()
+) -> Weight:
     """The best weight known for a model on a box around its domain. Collective.
 
     Args:
@@ -35,6 +37,7 @@ def reference_weight(model: Model, lower: Sequence[float], upper: Sequence[float
         lower: Lower corner of the bounding box.
         upper: Upper corner.
         comm: Rank 0 fits where fitting is needed, so that all ranks hold the same function.
+        periods: For each coordinate its period or infinity; empty: none is periodic.
     """
     if model.potential is not None:
         gibbs = model.gradient_drift and model.constant_scalar_diffusion is not None
@@ -42,8 +45,9 @@ def reference_weight(model: Model, lower: Sequence[float], upper: Sequence[float
     if model.constant_scalar_diffusion == 0.0:
         return Weight(no_potential)
     if model.dimension == 1:
-        return Weight(integrated_potential(model, lower[0], upper[0]), kind="integrated")
-    return Weight(fitted_potential(model, lower, upper, comm), kind="fitted")
+        around = bool(np.isfinite(periods).any())
+        return Weight(integrated_potential(model, lower[0], upper[0], periodic=around), kind="integrated")
+    return Weight(fitted_potential(model, lower, upper, comm, periods), kind="fitted")
 
 
 class Comparison:

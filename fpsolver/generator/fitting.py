@@ -18,6 +18,7 @@ from mpi4py import MPI
 from petsc4py import PETSc
 from scipy.interpolate import NdBSpline, make_interp_spline
 
+from fpsolver.case.wrapping import wrapped
 from fpsolver.domain.box import box_mesh
 from fpsolver.generator.forms import Forms
 from fpsolver.generator.quadrature import Quadrature, owned_vector
@@ -46,7 +47,9 @@ SINGULAR = 1e-3
 SPLINE_DEGREE = 5
 
 
-def fitted_potential(model: Model, lower: Sequence[float], upper: Sequence[float], comm: MPI.Comm) -> Potential:
+def fitted_potential(
+    model: Model, lower: Sequence[float], upper: Sequence[float], comm: MPI.Comm, periods: Sequence[float] = ()
+) -> Potential:
     """A smooth approximation of -log of the stationary density on a box. Collective.
 
     Rank 0 fits and the others receive the coefficients of the spline.
@@ -56,17 +59,21 @@ def fitted_potential(model: Model, lower: Sequence[float], upper: Sequence[float
         lower: Lower corner.
         upper: Upper corner.
         comm: All ranks.
+        periods: For each coordinate its period or infinity; empty: none is periodic.
     """
-    return spline_potential(on_root(comm, lambda: _Fit(model, lower, upper).run()), lower, upper)
+    spline = on_root(comm, lambda: _Fit(model, lower, upper, periods).run())
+    return spline_potential(spline, lower, upper, periods)
 
 
-def spline_potential(spline: NdBSpline, lower: Sequence[float], upper: Sequence[float]) -> Potential:
-    """A spline and its gradient; points outside of the box take the values on its edge."""
+def spline_potential(
+    spline: NdBSpline, lower: Sequence[float], upper: Sequence[float], periods: Sequence[float] = ()
+) -> Potential:
+    """A spline and its gradient; points outside of the box take the values on its edge, or go round."""
     edges = [np.asarray(lower, dtype=float), np.asarray(upper, dtype=float)]
     dimension = len(lower)
 
     def potential(points: Array) -> tuple[Array, Array]:
-        inside = np.clip(points, *edges)
+        inside = np.clip(wrapped(points, lower, periods), *edges)
         gradient = [spline(inside, nu=tuple(int(i == axis) for i in range(dimension))) for axis in range(dimension)]
         return np.asarray(spline(inside)), np.stack(gradient, axis=1)
 
@@ -76,10 +83,13 @@ def spline_potential(spline: NdBSpline, lower: Sequence[float], upper: Sequence[
 class _Fit:
     """The quadratic exponential fit on a box, on this rank alone."""
 
-    def __init__(self, model: Model, lower: Sequence[float], upper: Sequence[float]) -> None:
+    def __init__(
+        self, model: Model, lower: Sequence[float], upper: Sequence[float], periods: Sequence[float]
+    ) -> None:
+        self._closes = np.isfinite(periods) if len(periods) else np.zeros(model.dimension, dtype=bool)
         self._lower, self._upper = np.asarray(lower, dtype=float), np.asarray(upper, dtype=float)
         self._cells = CELLS[model.dimension]
-        domain = box_mesh(MPI.COMM_SELF, lower, upper, self._cells)
+        domain = box_mesh(MPI.COMM_SELF, lower, upper, self._cells, periods=periods)
         self._space = fem.functionspace(domain, ("Lagrange", 2))
         self._quadrature = Quadrature(self._space, 8)
         self._shape = self._quadrature.points.shape
@@ -144,11 +154,15 @@ class _Fit:
         counts = 2 * np.array(self._cells)
         index = np.rint((points - self._lower) / (self._upper - self._lower) * counts).astype(int)
         values = np.empty(counts + 1)
-        values[tuple(index.T)] = exponent
+        values[tuple((index % np.where(self._closes, counts, counts + 1)).T)] = exponent
+        for axis in np.flatnonzero(self._closes):
+            turned = np.moveaxis(values, axis, 0)
+            turned[-1] = turned[0]
         knots = []
         for axis, count in enumerate(counts):
             nodes = np.linspace(self._lower[axis], self._upper[axis], count + 1)
-            spline = make_interp_spline(nodes, values, k=SPLINE_DEGREE, axis=axis)
+            ends = "periodic" if self._closes[axis] else None
+            spline = make_interp_spline(nodes, values, k=SPLINE_DEGREE, axis=axis, bc_type=ends)
             knots.append(spline.t)
             values = np.moveaxis(spline.c, 0, axis)
         return NdBSpline(tuple(knots), values, SPLINE_DEGREE)

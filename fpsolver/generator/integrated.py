@@ -1,4 +1,7 @@
-"""In one dimension every drift has a potential: Psi' = a / D, integrated to round-off."""
+"""In one dimension every drift has a potential: Psi' = a / D, integrated to round-off.
+
+On a circle it has one but for a constant force, which drives a current round: Psi' = a / D - mean of a / D.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import optimize
 
+from fpsolver.case.wrapping import wrapped
 from fpsolver.generator.weight import Potential
 from fpsolver.model.coefficients import Model
 
@@ -21,6 +25,9 @@ ROUNDS = 40
 RESOLVED = 1e-13
 """A piece is halved until the last Legendre coefficients of a/D add less than this to Psi, relative to its range."""
 
+NO_FORCE = 1e-13
+"""A mean force below this fraction of the mean size of the force is round-off: there is detailed balance."""
+
 VANISHING = 1e-9
 """D below this fraction of its mean vanishes ..."""
 
@@ -28,10 +35,16 @@ SINGULAR = 1e-3
 """... and then the weight (never the equation) is taken from D with this fraction of the mean added."""
 
 
-def integrated_potential(model: Model, lower: float, upper: float) -> Potential:
+def integrated_potential(model: Model, lower: float, upper: float, *, periodic: bool = False) -> Potential:
     """Psi = integral of a/D on [lower, upper]; its gradient is a/D itself, so that the weight absorbs the drift.
 
     The pieces are narrow enough that Psi within one is the integral of the Legendre interpolant of a/D.
+
+    Args:
+        model: Drift and diffusion.
+        lower: Where the interval begins.
+        upper: Where it ends.
+        periodic: Both ends are one place: the weight absorbs all of the drift but its mean.
     """
     regular = _regularization(model, lower, upper)
 
@@ -44,12 +57,17 @@ def integrated_potential(model: Model, lower: float, upper: float) -> Potential:
     # antiderivatives that vanish at the left end of a piece
     antiderivative = half[:, None] * np.polynomial.legendre.legint(coefficients, lbnd=-1, axis=1)
     start = np.concatenate([[0.0], np.cumsum(2 * half * coefficients[:, 0])])
+    mean = float(start[-1]) / (upper - lower) if periodic else 0.0
+    if abs(float(start[-1])) <= NO_FORCE * float((2 * half * np.abs(coefficients[:, 0])).sum()):
+        mean = 0.0
 
     def potential(points: Array) -> tuple[Array, Array]:
-        piece = np.clip(np.searchsorted(edges, points[:, 0], side="right") - 1, 0, len(half) - 1)
-        local = (points[:, 0] - edges[piece]) / half[piece] - 1
+        x = wrapped(points, (lower,), (upper - lower,))[:, 0] if periodic else points[:, 0]
+        piece = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, len(half) - 1)
+        local = (x - edges[piece]) / half[piece] - 1
         basis = np.polynomial.legendre.legvander(local, ORDER)
-        return start[piece] + (basis * antiderivative[piece]).sum(axis=1), slope(points)[:, None]
+        height = start[piece] + (basis * antiderivative[piece]).sum(axis=1) - mean * (x - lower)
+        return height, slope(points)[:, None] - mean
 
     return potential
 

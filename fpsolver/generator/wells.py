@@ -2,6 +2,9 @@
 
 Found on a regular lattice by flooding: at each level the connected parts of {Psi < level} are labelled. A new part is a
 new well; when two parts meet, the shallower well keeps its name only if it is deep enough to hold a process back.
+
+The first and the last points of the lattice along a periodic coordinate are the same places; parts that meet there are
+one.
 """
 
 from __future__ import annotations
@@ -12,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 Array = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -57,6 +62,7 @@ def wells(
     depth: float = DEPTH,
     highest: float = HIGHEST,
     domain: Callable[[Array], Bools] | None = None,
+    periods: Sequence[float] = (),
 ) -> Wells:
     """The wells of a potential in a domain or in a part of it.
 
@@ -68,6 +74,7 @@ def wells(
         depth: Least depth of a well, in nats.
         highest: The flood ends so many nats above the lowest point.
         domain: Points to whether they are in the domain, whose boundary reflects; None: the box is the domain.
+        periods: For each coordinate its period or infinity; empty: none is periodic.
     """
     d = len(lower)
     points = lattice_of(lower, upper)
@@ -80,8 +87,12 @@ def wells(
     level = np.full(shape, np.inf)
     level[mask] = potential(points[mask])
     level -= level.min()
-    leaves = mask & ndimage.binary_dilation(whole & ~mask, np.ones((3,) * d))
-    return flooded(points, level, leaves, depth, highest)
+    beside = ndimage.binary_dilation(whole & ~mask, np.ones((3,) * d))
+    for axis in np.flatnonzero(np.isfinite(periods)):
+        ends = np.moveaxis(beside, axis, 0)
+        ends[0] = ends[-1] = ends[0] | ends[-1]
+    leaves = mask & beside
+    return flooded(points, level, leaves, depth, highest, np.isfinite(periods))
 
 
 def lattice_of(lower: Sequence[float], upper: Sequence[float]) -> Array:
@@ -90,7 +101,34 @@ def lattice_of(lower: Sequence[float], upper: Sequence[float]) -> Array:
     return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
 
 
-def flooded(points: Array, level: Array, leaves: Bools, depth: float, highest: float = HIGHEST) -> Wells:
+def connected(mask: Bools, closes: Bools | Sequence[bool] = ()) -> tuple[npt.NDArray[np.int64], int]:
+    """The connected parts of a mask of the lattice, numbered from 1 on, and how many there are.
+
+    Args:
+        mask: (...), diagonal neighbours touch.
+        closes: Along which axes the last points are the first ones; empty: along none.
+    """
+    parts, count = ndimage.label(mask, np.ones((3,) * mask.ndim))
+    pairs = [np.empty((0, 2), dtype=np.int64)]
+    for axis in np.flatnonzero(closes):
+        ends = np.stack([parts.take(0, axis).ravel(), parts.take(-1, axis).ravel()], axis=1)
+        pairs.append(ends[(ends > 0).all(axis=1)])
+    same = np.concatenate(pairs)
+    if not len(same):
+        return parts, count
+    joined = coo_array((np.ones(len(same)), (same[:, 0], same[:, 1])), shape=(count + 1, count + 1))
+    found, label = connected_components(joined, directed=False)
+    return label[parts], found - 1  # 0, what is in no part, meets nothing and is the first of all
+
+
+def flooded(
+    points: Array,
+    level: Array,
+    leaves: Bools,
+    depth: float,
+    highest: float = HIGHEST,
+    closes: Bools | Sequence[bool] = (),
+) -> Wells:
     """The wells of values on a lattice.
 
     Args:
@@ -99,8 +137,8 @@ def flooded(points: Array, level: Array, leaves: Bools, depth: float, highest: f
         leaves: Where the outside is next.
         depth: Least depth of a well.
         highest: Where the flood ends.
+        closes: Which coordinates are periodic; empty: none is.
     """
-    touching = np.ones((3,) * level.ndim)
     highest = min(float(level[np.isfinite(level)].max()), highest)
     where: list[tuple[int, ...]] = []
     merged: list[float] = []  # the level at which a well met a lower one or the exit; infinite before
@@ -108,7 +146,7 @@ def flooded(points: Array, level: Array, leaves: Bools, depth: float, highest: f
     height = 0.0
     while height < highest:
         height = min(height + max(depth / 3.0, COARSE * height), highest)
-        parts, count = ndimage.label(level < height, touching)
+        parts, count = connected(level < height, closes)
         known = {int(parts[place]) for place in where}
         fresh = [part for part in range(1, count + 1) if part not in known] if count > len(known) else []
         for place in ndimage.minimum_position(level, parts, fresh) if fresh else []:

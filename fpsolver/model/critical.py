@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fpsolver.case.wrapping import nearest, wrapped
 from fpsolver.model.coefficients import Array, Model
 
 type Bools = NDArray[np.bool_]
@@ -85,6 +86,7 @@ def critical_points(
     lower: Sequence[float],
     upper: Sequence[float],
     inside: Callable[[Array], Bools] | None = None,
+    periods: Sequence[float] = (),
 ) -> list[CriticalPoint]:
     """The isolated critical points of the loss in a box, by ascending loss.
 
@@ -93,8 +95,9 @@ def critical_points(
         lower: Lower corner of the box.
         upper: Upper corner.
         inside: Which points (n, d) count; None: all.
+        periods: For each coordinate its period or infinity; empty: none is periodic.
     """
-    slopes = Slopes(model, lower, upper)
+    slopes = Slopes(model, lower, upper, periods)
     with np.errstate(all="ignore"):
         found, hessians = slopes.zeros()
     if inside is not None and len(found):
@@ -139,8 +142,11 @@ def _connected(slopes: Slopes, points: list[CriticalPoint]) -> list[CriticalPoin
 class Slopes:
     """The gradient of the loss in a box, its derivatives and its descent."""
 
-    def __init__(self, model: Model, lower: Sequence[float], upper: Sequence[float]) -> None:
+    def __init__(
+        self, model: Model, lower: Sequence[float], upper: Sequence[float], periods: Sequence[float] = ()
+    ) -> None:
         self._model = model
+        self._periods = np.array(periods) if len(periods) else np.full(len(lower), np.inf)
         self._low, self._high = np.asarray(lower, dtype=float), np.asarray(upper, dtype=float)
         self._size = self._high - self._low
         self._cell = self._size / (POINTS[len(self._low)] - 1)
@@ -160,6 +166,11 @@ class Slopes:
         rows = (slope[:, 0] - slope[:, 1]) / (2.0 * step[:, None])
         return np.asarray(rows + rows.transpose(0, 2, 1)) / 2.0
 
+    def _kept(self, points: Array) -> Array:
+        """Points brought back into the box: to its faces, or round where a coordinate is periodic."""
+        inside = np.clip(points, self._low, self._high)
+        return np.where(np.isfinite(self._periods), wrapped(points, self._low, self._periods), inside)
+
     def zeros(self) -> tuple[Array, Array]:
         """Where the gradient vanishes, (n, d), and the Hessians there."""
         d = len(self._low)
@@ -171,13 +182,13 @@ class Slopes:
             step = -_solved(self.hessian(points), slope)
             far = np.abs(step / self._cell).max(axis=1)
             step = np.nan_to_num(step / np.maximum(far, 1.0)[:, None], nan=np.inf)
-            points = np.clip(points + np.where(np.isfinite(step), step, 0.0), self._low, self._high)
+            points = self._kept(points + np.where(np.isfinite(step), step, 0.0))
         points = np.where(np.abs(points) < 1e-15 * self._size, 0.0, points)
         arrived = (np.abs(step) <= REACHED * self._size).all(axis=1)
-        arrived &= (np.abs(points - start) <= 4.0 * self._cell).all(axis=1)
+        arrived &= (np.abs(nearest(points - start, self._periods)) <= 4.0 * self._cell).all(axis=1)
         points = points[arrived]
         points = points[(np.abs(self.gradient(points)) <= 1e-6 * largest).all(axis=1)]
-        points = _distinct(points, self._size)
+        points = _distinct(points, self._size, self._periods)
         if not len(points):
             return points, np.zeros((0, d, d))
         hessians = self.hessian(points)
@@ -213,7 +224,7 @@ class Slopes:
         """
         found = np.full(len(points), -1)
         going = np.arange(len(points))
-        points = np.clip(points, self._low, self._high)
+        points = self._kept(points)
         for _ in range(DESCENT if len(minima) else 0):
             slope = self.gradient(points[going])
             values, vectors = np.linalg.eigh(self.hessian(points[going]))
@@ -228,10 +239,10 @@ class Slopes:
                 short = (np.abs(step) <= self._stride).all(axis=2)
             first = np.where(short.any(axis=1), short.argmax(axis=1), len(TIMES) - 1)
             chosen = np.nan_to_num(step[np.arange(len(going)), first])
-            new = np.clip(points[going] + chosen, self._low, self._high)
-            moved = np.abs(new - points[going]) / self._size
+            new = self._kept(points[going] + chosen)
+            moved = np.abs(nearest(new - points[going], self._periods)) / self._size
             points[going] = new
-            distance = np.abs((new[:, None] - minima) / self._size).max(axis=2)
+            distance = np.abs(nearest(new[:, None] - minima, self._periods) / self._size).max(axis=2)
             close = distance.min(axis=1) < 100 * SAME
             found[going[close]] = distance[close].argmin(axis=1)
             going = going[~close & (moved.max(axis=1) > 1e-12)]
@@ -250,9 +261,9 @@ def _solved(matrices: Array, right: Array) -> Array:
     return solved
 
 
-def _distinct(points: Array, size: Array) -> Array:
+def _distinct(points: Array, size: Array, periods: Array) -> Array:
     """One of each group of points that coincide."""
     if len(points) < 2:
         return points
-    close = (np.abs((points[:, None] - points) / size) < SAME).all(axis=2)
+    close = (np.abs(nearest(points[:, None] - points, periods) / size) < SAME).all(axis=2)
     return points[~np.triu(close, 1).any(axis=0)]

@@ -162,7 +162,7 @@ class Setting:
         """The best weight known for the model on this domain. Collective."""
         box = self.case.domain
         return self.of_model.once(
-            "reference", lambda: reference_weight(self.model, box.lower, box.upper, self.domain.comm)
+            "reference", lambda: reference_weight(self.model, box.lower, box.upper, self.domain.comm, box.periods)
         )
 
     def generator(self, weight: Weight, domain: mesh.Mesh | None = None) -> Generator:

@@ -47,7 +47,8 @@ def _kind(key: Key) -> str:
     words = [f'`"{word}"`' for word in key.choices]
     if words and key.kind is Kind.TEXT:
         return ", ".join(words)
-    kind = " or ".join([key.kind.value, *words]) if key.kind is not Kind.CHOICES else f"a list of {', '.join(words)}"
+    some = key.kind is Kind.CHOICES and words
+    kind = f"a list of {', '.join(words)}" if some else " or ".join([key.kind.value, *words])
     limits = [f"> {key.above:g}"] if key.above is not None else []
     limits += [f"≥ {key.least:g}"] if key.least is not None else []
     limits += [f"≤ {key.most:g}"] if key.most is not None else []

@@ -7,9 +7,9 @@ max where both are equal. Conditions are piecewise constant, so their derivative
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from fpsolver.case.expressions.nodes import ONE, TWO, ZERO, Node, apply, constant, number, ordered
+from fpsolver.case.expressions.nodes import ONE, TWO, ZERO, Node, apply, constant, make, number, ordered
 
 Rule = Callable[[Node], tuple[Node, ...]]
 
@@ -26,6 +26,8 @@ def _derivative(node: Node, name: str, known: dict[Node, Node]) -> Node:
     if node.op == "variable":
         return ONE if node.leaf == name else ZERO
     inner = [known[arg] for arg in node.args]
+    if node.op == "field":
+        return _of_field(node, inner)
     if node.op == "select":
         return apply("select", node.args[0], inner[1], inner[2])
     if node.op in ("min", "max"):
@@ -39,6 +41,17 @@ def _derivative(node: Node, name: str, known: dict[Node, Node]) -> Node:
     total = ZERO
     for partial, slope in zip(PARTIALS[node.op](node), inner, strict=True):
         total = apply("add", total, apply("mul", partial, slope))
+    return total
+
+
+def _of_field(node: Node, inner: Sequence[Node]) -> Node:
+    assert node.leaf is not None
+    assert not isinstance(node.leaf, str | float)
+    total = ZERO
+    for axis, slope in enumerate(inner):
+        partial = node.leaf.slope(axis)
+        if partial is not None and slope is not ZERO:
+            total = apply("add", total, apply("mul", make("field", node.args, partial), slope))
     return total
 
 

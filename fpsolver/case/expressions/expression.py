@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fpsolver.case.expressions.derivative import differentiate
-from fpsolver.case.expressions.nodes import Node, apply, constant, make, number, ordered
+from fpsolver.case.expressions.nodes import Field, Leaf, Node, apply, constant, field_node, make, number, ordered
 from fpsolver.case.expressions.operations import OPERATIONS
 
 Array = NDArray[np.float64]
@@ -84,7 +84,7 @@ class Expression:
         return _rebuild, (flat, self.source)
 
 
-def _rebuild(flat: Sequence[tuple[str, tuple[int, ...], float | str | None]], source: str) -> Expression:
+def _rebuild(flat: Sequence[tuple[str, tuple[int, ...], Leaf]], source: str) -> Expression:
     nodes: list[Node] = []
     for op, places, leaf in flat:
         nodes.append(make(op, tuple(nodes[place] for place in places), leaf))
@@ -94,6 +94,11 @@ def _rebuild(flat: Sequence[tuple[str, tuple[int, ...], float | str | None]], so
 def constant_expression(value: float) -> Expression:
     """The expression that is this number."""
     return Expression(constant(value), repr(float(value)))
+
+
+def field_expression(field: Field, names: Sequence[str], source: str) -> Expression:
+    """A function of coordinates that no formula gives."""
+    return Expression(field_node(field, names), source)
 
 
 def scaled(expression: Expression, factor: float) -> Expression:
@@ -130,7 +135,8 @@ class Program:
                 elif node.op == "variable":
                     known[node] = arrays[str(node.leaf)]
                 else:
-                    known[node] = OPERATIONS[node.op](*[known[arg] for arg in node.args])
+                    operation = node.leaf if callable(node.leaf) else OPERATIONS[node.op]
+                    known[node] = operation(*[known[arg] for arg in node.args])
                     for arg in self._used_up.get(node, ()):
                         del known[arg]
         inputs = {id(array) for array in arrays.values()}

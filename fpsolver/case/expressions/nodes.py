@@ -1,20 +1,36 @@
 """Expression graphs: interned nodes, so that equal subtrees are one object, built with light simplification.
 
-A node is immutable. ``op`` names the operation, ``args`` are nodes, ``leaf`` is the value of a constant or the name
-of a variable. Equal operations on equal arguments give the *same* node; comparing graphs is comparing identity, and
-what is shared is computed and differentiated once.
+A node is immutable. ``op`` names the operation, ``args`` are nodes, ``leaf`` is the value of a constant, the name of
+a variable, or a function of the arguments that no formula gives. Equal operations on equal arguments give the *same*
+node; comparing graphs is comparing identity, and what is shared is computed and differentiated once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 from weakref import WeakValueDictionary
 
 import numpy as np
 
-from fpsolver.case.expressions.operations import OPERATIONS
+from fpsolver.case.expressions.operations import OPERATIONS, Values
 
 LOGIC = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not"})
+
+
+class Field(Protocol):
+    """A function of points that no formula gives; equal fields have equal hashes."""
+
+    def __call__(self, *coordinates: Values) -> Values:
+        """The values at points given by their coordinates."""
+
+    def slope(self, axis: int) -> Field | None:
+        """The derivative with respect to an argument; None: 0."""
+
+    def __hash__(self) -> int: ...
+
+
+Leaf = float | str | Field | None
 
 
 class Node:
@@ -24,7 +40,7 @@ class Node:
 
     op: str
     args: tuple[Node, ...]
-    leaf: float | str | None
+    leaf: Leaf
 
     def __repr__(self) -> str:
         return f"Node({self.op}, {self.leaf if not self.args else len(self.args)})"
@@ -33,7 +49,7 @@ class Node:
 _interned: WeakValueDictionary[tuple[object, ...], Node] = WeakValueDictionary()
 
 
-def make(op: str, args: tuple[Node, ...] = (), leaf: float | str | None = None) -> Node:
+def make(op: str, args: tuple[Node, ...] = (), leaf: Leaf = None) -> Node:
     """The node of this operation, as is; :func:`apply` simplifies as well."""
     # float.hex tells 0.0 from -0.0 and makes every nan equal to itself
     key = (op, args, leaf.hex() if isinstance(leaf, float) else leaf)
@@ -55,6 +71,11 @@ def variable(name: str) -> Node:
     return make("variable", (), name)
 
 
+def field_node(field: Field, names: Sequence[str]) -> Node:
+    """A field over coordinates."""
+    return make("field", tuple(variable(name) for name in names), field)
+
+
 ZERO, ONE, MINUS_ONE, TWO = constant(0.0), constant(1.0), constant(-1.0), constant(2.0)
 
 
@@ -71,7 +92,7 @@ def apply(op: str, *args: Node) -> Node:
     """
     if op not in LOGIC and all(arg.op == "constant" for arg in args):
         with np.errstate(all="ignore"):
-            return constant(float(OPERATIONS[op](*[np.float64(arg.leaf) for arg in args])))
+            return constant(float(OPERATIONS[op](*[np.float64(number(arg)) for arg in args])))
     return _simplified(op, args) or make(op, args)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,31 +28,43 @@ def entropy(run: Run) -> Figure | None:
     shown = {kind: name for kind, name in KINDS.items() if _known(run, kind).sum() > 1}
     if not shown:
         return None
-    figure = style.new_figure(12.0, 5.4, run.title)
-    left, right = figure.subplots(1, 2)
     time = np.asarray(run.curves["time"])
+    losses = {kind: _loss(run, kind) for kind in shown}
+    both = any(np.isfinite(loss).any() for loss in losses.values())
+    figure = style.new_figure(12.0 if both else 7.0, 5.4, run.title)
+    panels = figure.subplots(1, 2 if both else 1, squeeze=False)[0]
     for number, (kind, name) in enumerate(shown.items()):
         colour = style.PALETTE[number % len(style.PALETTE)]
         here = _known(run, kind)
-        left.plot(time[here], run.curves[kind][here], color=colour, linewidth=2.4, label=name + _rate(run, kind))
-        lost = np.asarray(run.curves.get(f"fisher_{kind}", np.full(len(time), np.nan)))
-        both = here & (lost > 0.0)
-        right.plot(time[both], lost[both] / run.curves[kind][both], color=colour, linewidth=2.0, label=name)
-    _slopes(left, right, run, time, shown)
-    left.set(yscale="log", ylabel="entropy relative to the stationary density")
-    right.set(ylabel="rate of decay I/H at each time", ylim=(0.0, None))
-    for axes in (left, right):
+        panels[0].plot(time[here], run.curves[kind][here], color=colour, linewidth=2.4, label=name + _rate(run, kind))
+        if both:
+            panels[1].plot(time, losses[kind], color=colour, linewidth=2.0, label=name)
+    notes = [_SLOPES] if _slopes(panels, run, time, shown) else []
+    panels[0].set(yscale="log", ylabel="entropy relative to the stationary density")
+    style.plain_if_narrow(panels[0])
+    if both:
+        panels[1].set(ylabel="rate of decay I/H at each time", ylim=(0.0, None))
+        notes.append("right: what is lost per time, dH/dt = -I, as a fraction of what is left")
+    for axes in panels:
         axes.set_xlabel(style.time_name(run))
+        axes.set_xlim(float(time.min()), float(time.max()))
         axes.grid(alpha=0.3)
-    left.legend(frameon=False, fontsize=9)
-    style.notes(
-        figure,
-        [
-            "dashed: slopes that theorems promise, from where the late rate is fitted on",
-            "right: what is lost per time, dH/dt = -I, as a fraction of what is left",
-        ],
-    )
+    panels[0].legend(frameon=False, fontsize=9)
+    if not all(_known(run, kind).all() for kind in shown):
+        notes.append("no line: not known")
+    style.notes(figure, notes)
     return figure
+
+
+_SLOPES = "dashed: slopes that theorems promise, from where the late rate is fitted on"
+
+
+def _loss(run: Run, kind: str) -> Array:
+    """I/H at each time; not a number where either is not known."""
+    values = np.asarray(run.curves[kind], dtype=float)
+    lost = np.asarray(run.curves.get(f"fisher_{kind}", np.full(len(values), np.nan)), dtype=float)
+    both = _known(run, kind) & (lost > 0.0)
+    return np.divide(lost, values, out=np.full(len(values), np.nan), where=both)
 
 
 def _known(run: Run, kind: str) -> npt.NDArray[np.bool_]:
@@ -67,8 +79,8 @@ def _rate(run: Run, kind: str) -> str:
     return "" if value is None else f", late rate {value:.4g}"
 
 
-def _slopes(left: Axes, right: Axes, run: Run, time: Array, shown: Mapping[str, str]) -> None:
-    """Promised rates, each drawn through the first entropy where its late decay begins."""
+def _slopes(panels: Sequence[Axes], run: Run, time: Array, shown: Mapping[str, str]) -> bool:
+    """Promised rates, each drawn through the first entropy where its late decay begins; whether there are any."""
     kind = next(iter(shown))
     here, values = _known(run, kind), run.curves[kind]
     begin = _entry(run, kind).get("rate_from")
@@ -87,8 +99,10 @@ def _slopes(left: Axes, right: Axes, run: Run, time: Array, shown: Mapping[str, 
     for number, (rate, names) in enumerate(sorted(promised.items())):
         grey = str(0.15 + 0.2 * (number % 3))
         line = values[first] * np.exp(-rate * (span - span[0]))
-        left.plot(span, line, "--", color=grey, linewidth=1.4, label=f"{' and '.join(names)}: {rate:.4g}")
-        right.axhline(rate, color=grey, linestyle="--", linewidth=1.4)
+        panels[0].plot(span, line, "--", color=grey, linewidth=1.4, label=f"{' and '.join(names)}: {rate:.4g}")
+        if len(panels) > 1:
+            panels[1].axhline(rate, color=grey, linestyle="--", linewidth=1.4)
+    return bool(promised)
 
 
 def _entry(run: Run, kind: str) -> Mapping[str, Any]:

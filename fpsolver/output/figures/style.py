@@ -11,6 +11,7 @@ import numpy.typing as npt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,6 +96,15 @@ def time_axis(axes: Axes, times: Array, run: Run) -> npt.NDArray[np.bool_]:
     visible = times > 0
     axes.set_xlim(float(times[visible].min()), float(times.max()))
     return visible
+
+
+def plain_if_narrow(axes: Axes) -> None:
+    """Numbers at the marks of a logarithmic ordinate that spans less than a decade, where powers of ten say nothing."""
+    low, high = axes.get_ylim()
+    if high < 10.0 * low:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:.3g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def notes(figure: Figure, words: Sequence[str]) -> None:

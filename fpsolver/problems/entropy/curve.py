@@ -31,6 +31,9 @@ MIXED = 1e-2
 INTERESTING = 1e-6
 """The relative error of a smaller entropy, in nats, is of no interest."""
 
+LITTLE = 1e-3
+"""What is certainly less than this fraction of the largest entropy is given with all its uncertainty."""
+
 UNKNOWN = (
     "it is infinite, or too much of it lies where the densities are not known: far out in the tails of the stationary "
     "density, or where the mesh does not resolve the density"
@@ -77,10 +80,10 @@ class Curve:
         if rate.rate is not None:
             found = Quantity(rate.rate, scale="log", floor=rate.error)
         entry: dict[str, object] = {
-            "initial": self._initial(first.value),
-            "final": _quantity(last.value, UNKNOWN),
+            "initial": self._value(first, self._no_start),
+            "final": self._value(last, UNKNOWN),
             "rate": found,
-            "fisher_initial": self._initial(first.fisher),
+            "fisher_initial": _quantity(first.fisher, self._no_start),
             "fisher_final": _quantity(last.fisher, UNKNOWN),
         }
         if rate.rate is not None:
@@ -93,7 +96,7 @@ class Curve:
         """First time at which a hundredth of the initial entropy is left, between rows by its logarithm."""
         values = self.values
         if not np.isfinite(values[0]):
-            return Quantity(None, why=f"there is no initial {self.name}: {self._initial(np.nan).why}")
+            return Quantity(None, why=f"there is no initial {self.name}: {self._no_start}")
         known = np.isfinite(values) & (values > 0.0)
         times, logs = self.times[known], np.log(values[known] / values[0] / MIXED)
         below = np.flatnonzero(logs <= 0.0)
@@ -126,8 +129,23 @@ class Curve:
         ]
         return Check(f"entropy: rise of {self.name}, relative", max([0.0, *rises]), RISE[monotone])
 
-    def _initial(self, value: float) -> Quantity:
-        return _quantity(value, POINT if self.starts_at_point else UNKNOWN)
+    @property
+    def _no_start(self) -> str:
+        return POINT if self.starts_at_point else UNKNOWN
+
+    def _value(self, measured: Measured, why: str) -> Quantity:
+        """An entropy with what it is uncertain by beside the mesh: what is in doubt, and what the evolution rests at,
+        whose chi^2 distance r from the stationary density changes H by up to 2 sqrt(H r) + r.
+        """
+        rest = self.floor / ABOVE_REST
+        with np.errstate(invalid="ignore"):
+            uncertainty = measured.uncertainty + 2.0 * np.sqrt(np.abs(measured.total) * rest) + rest
+            little = LITTLE * float(np.nanmax(self.values, initial=0.0))
+            is_little = measured.total + uncertainty < little
+        if not np.isfinite(measured.value) and not is_little:
+            return Quantity(None, why=why)
+        size = INTERESTING if np.isfinite(measured.value) else little
+        return Quantity(float(measured.total), floor=float(uncertainty), size=size)
 
 
 def _quantity(value: float, why: str) -> Quantity:

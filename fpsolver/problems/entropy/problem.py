@@ -13,7 +13,6 @@ from fpsolver.certificate import Check
 from fpsolver.generator.generator import Generator
 from fpsolver.problems.base import Answer, Setting
 from fpsolver.problems.entropy.curve import ENTRIES, INTERESTING
-from fpsolver.problems.entropy.late_rate import LateRate
 from fpsolver.problems.entropy.table import contradictions, summary_of
 from fpsolver.problems.entropy.theory import theory_of_decay
 from fpsolver.problems.entropy.watcher import EntropyWatcher
@@ -53,7 +52,7 @@ def solve_entropy(setting: Setting) -> Answer:
         checks.append(Check("backward error of solves", watcher.count.backward_error, BACKWARD_ERROR))
     gap, balanced = _spectrum(setting)
     theory = theory_of_decay(setting, {name: _rate(entry) for name, entry in entries.items()}, gap, balanced)
-    summary = [line for curve in curves for line in _summary(curve.name, entries[curve.name], rates[curve.name])]
+    summary = [line for curve in curves for line in _summary(curve.name, entries[curve.name])]
     summary.append(("mixing time", results["mixing_time"]))
     return Answer(
         "entropy",
@@ -73,7 +72,7 @@ def _nothing(setting: Setting, generator: Generator, why: str) -> Answer:
     results: dict[str, object] = {kind: dict.fromkeys(ENTRIES, missing) for kind in wanted.kinds}
     theory = theory_of_decay(setting, {}, missing)
     results |= {"mixing_time": missing, "spectral_gap": missing, **theory}
-    summary = [("relative entropies", f"none: {why}"), *summary_of(theory)]
+    summary = [("relative entropies", missing), *summary_of(theory)]
     return Answer("entropy", results, generator, [], summary=summary)
 
 
@@ -104,8 +103,7 @@ def _rate(entry: dict[str, object]) -> Quantity | None:
     return rate if rate.value is not None else None
 
 
-def _summary(name: str, entry: dict[str, object], rate: LateRate) -> list[tuple[str, object]]:
+def _summary(name: str, entry: dict[str, object]) -> list[tuple[str, object]]:
     """Lines for the final table."""
-    late = entry["rate"] if rate.why is None else f"none: {rate.why}"
     ends = [(f"{name} at the {end}", entry[key]) for end, key in (("start", "initial"), ("end", "final"))]
-    return [*ends, (f"late rate of {name}", late)]
+    return [*ends, (f"late rate of {name}", entry["rate"])]

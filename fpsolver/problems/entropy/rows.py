@@ -7,7 +7,7 @@ monotone scheme, whose densities are masses at nodes, the dissipation is that of
 A density is not known everywhere: far from where mass is, a solution is what round-off and the mesh leave of it, and a
 power of rho/pi makes much of little. Where what the last degree of the elements adds is more than a fraction of the
 density it is not known, and counts as no larger than pi; and an entropy of which the doubtful part is not negligible is
-not a number.
+not a number. What it is at most is known even then, as long as nearly all mass is where densities are known.
 """
 
 from __future__ import annotations
@@ -53,6 +53,8 @@ class Measured:
         slope: dH/dt from the generator, the same; also where it was not asked for.
         in_doubt: Share of H that is in doubt.
         doubt: Largest share of the three that is.
+        total: H with all that is in doubt.
+        uncertainty: How much of that is in doubt; infinite where too much mass is not resolved to say anything.
     """
 
     value: float
@@ -60,6 +62,8 @@ class Measured:
     slope: float
     in_doubt: float
     doubt: float
+    total: float
+    uncertainty: float
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,7 @@ class _Ratio:
         logarithm: log h, (n,); `LEAST` where rho vanishes.
         known: Where rho is known, (n,).
         doubt: Relative error of h, from 0 to 1, (n,); 0 where it is well known.
+        target_known: Where pi is known, (n,).
         square: grad log h . D grad log h, (n,); none for a chain.
         masses: rho times quadrature weights, (n,).
         target_masses: The same of pi.
@@ -78,6 +83,7 @@ class _Ratio:
     logarithm: Array
     known: Bools
     doubt: Array
+    target_known: Bools
     square: Array
     masses: Array
     target_masses: Array
@@ -167,7 +173,8 @@ class FieldGauge:
         slope = gradients / safe[:, None] - sampled.slope - target.gradient
         square = np.einsum("ni,ni->n", slope, np.matmul(self._diffusion, slope[:, :, None])[:, :, 0])
         masses = self._measure * np.where(there, positive * np.exp(-sampled.exponent), 0.0)
-        return _Ratio(logarithm, known, np.where(doubt > RIM, doubt, 0.0), square, masses, self._target_masses)
+        doubt = np.where(doubt > RIM, doubt, 0.0)
+        return _Ratio(logarithm, known, doubt, target.known, square, masses, self._target_masses)
 
     def _change(self, vector: PETSc.Vec) -> Array:
         """d rho/dt at the points."""
@@ -218,7 +225,8 @@ class ChainGauge:
         masses = self._measure * projection.values * np.exp(self._log_weight)
         doubt = np.where(known, 0.0, 1.0)
         logarithm = np.where(known, logarithm, LEAST)
-        ratio = _Ratio(logarithm, known, doubt, np.zeros(0), masses, self._measure * np.exp(target.logarithm))
+        targets = self._measure * np.exp(target.logarithm)
+        ratio = _Ratio(logarithm, known, doubt, target.known, np.zeros(0), masses, targets)
         share = generator.one.duplicate()
         share.array[:] = ratio.logarithm
         everywhere = generator.function(share).x.array
@@ -250,6 +258,7 @@ def _measured(
     """Sums over the points of all ranks; not a number where too much is in doubt.
 
     A relative error of h changes what a point contributes to a power by as much, and log h by that: in nats, times rho.
+    Where h < 1 a point contributes less than pi, which is in doubt where pi is not known.
 
     Args:
         ratio: h at the points.
@@ -261,14 +270,21 @@ def _measured(
     """
     sums = [float(np.abs(ratio.masses - ratio.target_masses).sum()), float(ratio.masses[~ratio.known].sum())]
     for kind, parts in zip(kinds, rows, strict=True):
-        above = ratio.doubt * (ratio.trusted(kind) > 0.0)
+        is_above = ratio.trusted(kind) > 0.0
+        above = ratio.doubt * is_above
         nats = ratio.masses * np.minimum(np.abs(ratio.logarithm), 1.0)
         doubts = [nats if kind.exponent == 1.0 else parts[0], np.abs(parts[1]), np.abs(parts[2])]
-        sums += [float(part.sum()) for part in parts] + [float(above @ doubt) for doubt in doubts]
+        below = float(parts[0][~ratio.target_known & ~is_above].sum())
+        sums += [float(part.sum()) for part in parts] + [float(above @ doubt) for doubt in doubts] + [below]
     distance, lost, *rest = comm.allreduce(np.array(sums))
-    totals = np.reshape(rest, (len(rows), 2, 3))
+    sums_of_kinds = np.reshape(rest, (len(rows), 7))
+    totals, doubtful = sums_of_kinds[:, :3], sums_of_kinds[:, 3:6] + np.outer(sums_of_kinds[:, 6], [1.0, 0.0, 0.0])
     with np.errstate(divide="ignore", invalid="ignore"):
-        shares = totals[:, 1] / np.abs(totals[:, 0])
-    clear = np.isfinite(totals[:, 0]) & ~(shares > most) & (lost + moved <= most)
-    table = np.column_stack([np.where(clear, totals[:, 0], np.nan), shares[:, 0], shares.max(axis=1)])
+        shares = doubtful / np.abs(totals)
+    is_resolved = lost + moved <= most
+    clear = np.isfinite(totals) & ~(shares > most) & is_resolved
+    uncertainty = doubtful[:, 0] if is_resolved else np.full(len(rows), np.inf)
+    table = np.column_stack(
+        [np.where(clear, totals, np.nan), shares[:, 0], shares.max(axis=1), totals[:, 0], uncertainty]
+    )
     return [Measured(*(float(number) for number in row)) for row in table], float(distance)

@@ -141,7 +141,7 @@ class EntropyWatcher:
         inverse.destroy()
         vector.scale(1.0 / generator.total.dot(vector))
         kinds, _ = self._gauge.measure(vector, project(generator, vector), self.entropies)
-        return [0.0 if np.isnan(each.value) else each.value for each in kinds]
+        return [each.total if np.isfinite(each.total) else 0.0 for each in kinds]
 
     def release(self) -> None:
         """Release what PETSc holds; nothing can be measured any more. Collective."""

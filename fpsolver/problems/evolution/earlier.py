@@ -68,5 +68,5 @@ def _weight(case: Case, state: FinalState, comm: MPI.Comm) -> Weight:
     model = build(case)
     if state.ratio != 1.0:
         model = ScaledModel(model, state.ratio, 1.0, case.noise.regularization)
-    found = reference_weight(model, case.domain.lower, case.domain.upper, comm)
+    found = reference_weight(model, case.domain.lower, case.domain.upper, comm, case.domain.periods)
     return replace(found, floor=state.floor, ceiling=state.ceiling)

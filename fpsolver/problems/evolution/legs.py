@@ -125,7 +125,7 @@ def reference_for(setting: Setting, ratio: float) -> Weight:
     box = setting.case.domain
     scaled = ScaledModel(setting.model, ratio, 1.0, setting.case.noise.regularization)
     found = setting.of_model.once(
-        ("reference", ratio), lambda: reference_weight(scaled, box.lower, box.upper, setting.domain.comm)
+        ("reference", ratio), lambda: reference_weight(scaled, box.lower, box.upper, setting.domain.comm, box.periods)
     )
     return replace(found, ratio=ratio)
 

@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from fpsolver.case.wrapping import nearest
 from fpsolver.generator.wells import lattice_of
 from fpsolver.model.critical import CriticalPoint
 from fpsolver.problems.exit.exponent import Exponent
@@ -194,7 +195,7 @@ class Kramers:
             if saddle.index == 1:
                 noise = float(self.exponent.noise(saddle.point[None])[0])
                 reach = WIDTHS * np.sqrt(noise / -saddle.eigenvalues[0])
-                if np.linalg.norm(saddle.point - least.point) <= reach:
+                if np.linalg.norm(nearest(saddle.point - least.point, self.door.periods)) <= reach:
                     return True
         return False
 
@@ -218,6 +219,7 @@ def basins_of(
     door: Door,
     absorbing: npt.NDArray[np.bool_],
     inside: Callable[[Array], npt.NDArray[np.bool_]] | None = None,
+    periods: Sequence[float] = (),
 ) -> Basins:
     """Phi on the lattice of a box.
 
@@ -228,6 +230,7 @@ def basins_of(
         door: The exit.
         absorbing: Lattice points on walls where the process leaves, (...).
         inside: Whether points (n, d) are in the domain; None: all are.
+        periods: For each coordinate its period or infinity; empty: none is periodic.
     """
     points = lattice_of(lower, upper)
     flat = points.reshape(-1, points.shape[-1])
@@ -237,7 +240,8 @@ def basins_of(
     exits = outside | absorbing
     if inside is not None:  # nothing is beyond walls that reflect
         potential[~inside(flat).reshape(exits.shape) & ~exits] = np.inf
-    return Basins(points, potential, exits)
+    closes = np.isfinite(periods) if len(periods) else np.zeros(points.shape[-1], dtype=bool)
+    return Basins(points, potential, exits, closes)
 
 
 def _named(point: Array, factor: float) -> str:

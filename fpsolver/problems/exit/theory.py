@@ -37,6 +37,8 @@ Entry = dict[str, object]
 
 SPREAD = "holds for a start at a point, not for an initial density"
 
+ROUND = "these bounds measure distances along straight lines, and a coordinate is periodic"
+
 CENTRES = 3
 """So many minima, the nearest ones, are tried as centres of balls."""
 
@@ -77,7 +79,8 @@ def door_of(setting: Setting, wanted: Exit, nodes: Array) -> Door:
         return np.asarray(np.maximum(level(points), np.where(absorbing(points) < 0, beyond(domain, points), -np.inf)))
 
     curved = isinstance(domain, Ball) and absorbing is not None
-    return Door(with_walls if curved else level, nodes, np.array(domain.upper) - np.array(domain.lower))
+    lower, periods = np.array(domain.lower), np.array(domain.periods)
+    return Door(with_walls if curved else level, nodes, np.array(domain.upper) - lower, lower, periods)
 
 
 def unless(reason: str | None, theory: Mapping[str, object]) -> dict[str, object]:
@@ -94,7 +97,7 @@ def critical_of(setting: Setting) -> list[CriticalPoint]:
     domain, comm = setting.case.domain, setting.domain.comm
 
     def found() -> list[CriticalPoint]:
-        return critical_points(setting.model, domain.lower, domain.upper, domain.inside)
+        return critical_points(setting.model, domain.lower, domain.upper, domain.inside, domain.periods)
 
     return setting.of_model.once("critical points", lambda: on_root(comm, found))
 
@@ -134,6 +137,10 @@ def _entries(
             found.append({"kramers": none, "lower": none, "upper": none})
             continue
         point = np.array(start.point)
+        if np.isfinite(setting.case.domain.periods).any():
+            none = Quantity(None, why=ROUND)
+            found.append({**_law(kramers, point), "lower": none, "upper": none})
+            continue
         found.append({**_law(kramers, point), **_lower(ground, critical, point), **_upper(ground, point)})
     return found
 
@@ -144,10 +151,10 @@ def absorbing_walls(setting: Setting) -> Callable[[Array], Bools]:
     if level is None:
         return lambda points: np.zeros(len(points), dtype=bool)
     lower, upper = np.array(domain.lower), np.array(domain.upper)
-    near = 1e-9 * (upper - lower)
+    near, walls = 1e-9 * (upper - lower), np.isinf(domain.periods)
 
     def on_wall(points: Array) -> Bools:
-        touching = ((points <= lower + near) | (points >= upper - near)).any(axis=1)
+        touching = (((points <= lower + near) | (points >= upper - near)) & walls).any(axis=1)
         return np.asarray((touching | ~domain.inside(points)) & (level(points) < 0.0))
 
     return on_wall
@@ -164,9 +171,11 @@ def _kramers(
         exponent = exponent_of(setting.model, box.lower, box.upper)
     except NoExponent as reason:
         return str(reason)
+    if exponent.constant is None and np.isfinite(box.periods).any():
+        return "D depends on the point, so that grad f / D has no potential around a circle"
     points = lattice_of(box.lower, box.upper)
     ends = absorbing(points.reshape(-1, box.dimension)).reshape(points.shape[:-1])
-    return Kramers(exponent, critical, door, basins_of(exponent, box.lower, box.upper, door, ends, box.inside))
+    return Kramers(exponent, critical, door, basins_of(exponent, box.lower, box.upper, door, ends, box.inside, box.periods))
 
 
 def _law(kramers: Kramers | str, start: Array) -> Entry:

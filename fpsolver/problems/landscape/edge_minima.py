@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from fpsolver.case.wrapping import nearest, wrapped
 from fpsolver.model import Model
 from fpsolver.problems.landscape.passes import Door
 
@@ -55,10 +56,10 @@ def edge_minima(model: Model, door: Door, nodes: Array, height: Callable[[Array]
     points = nodes[np.argsort(height(nodes), kind="stable")[:MOST]]
     points = points[np.abs(door.level(points)) <= NEAR * np.abs(door.slope(points) * door.size).max(axis=1)]
     if points.shape[1] > 1:
-        points = _polished(model, door, points)
+        points = wrapped(_polished(model, door, points), door.lower, door.periods)
     found: list[EdgeMinimum] = []
     for point in points:
-        if any((np.abs(point - other.point) < SAME * door.size).all() for other in found):
+        if any((np.abs(nearest(point - other.point, door.periods)) < SAME * door.size).all() for other in found):
             continue
         least = _judged(model, door, point)
         if least is not None:

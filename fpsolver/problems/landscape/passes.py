@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
+
+from fpsolver.case.wrapping import wrapped
+from fpsolver.generator.wells import connected
 
 Array = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -39,11 +41,13 @@ class Basins:
         points: (..., d).
         potential: In nats, (...).
         exits: Points where the process has left.
+        closes: Which coordinates are periodic, so that the last points of the lattice are the first ones, (d,).
     """
 
     points: Array
     potential: Array
     exits: Bools
+    closes: Bools
 
     @property
     def spacing(self) -> Array:
@@ -53,7 +57,8 @@ class Basins:
 
     def place(self, point: Array) -> tuple[int, ...]:
         """The lattice point nearest to a point."""
-        first = self.points.reshape(-1, self.points.shape[-1])[0]
+        first, last = self.points.reshape(-1, self.points.shape[-1])[[0, -1]]
+        point = wrapped(point, first, np.where(self.closes, last - first, np.inf))
         index = np.rint((point - first) / self.spacing).astype(int)
         return tuple(int(i) for i in np.clip(index, 0, np.array(self.potential.shape) - 1))
 
@@ -74,19 +79,26 @@ class Basins:
 
     def touches(self, part: Bools, point: Array) -> bool:
         """Whether a part of the lattice comes close to a point."""
-        window = tuple(slice(max(i - REACH, 0), i + REACH + 1) for i in self.place(point))
-        return bool(part[window].any())
+        return bool(part[self._around(point, REACH)].any())
 
     def _start(self, point: Array) -> tuple[int, ...] | None:
-        window = tuple(slice(max(i - 1, 0), i + 2) for i in self.place(point))
+        window = self._around(point, 1)
         near = np.where(self.exits[window], np.inf, self.potential[window])
         if not np.isfinite(near).any():
             return None
         local = np.unravel_index(int(near.argmin()), near.shape)
-        return tuple(int(s.start + i) for s, i in zip(window, local, strict=True))
+        return tuple(int(axis.ravel()[i]) for axis, i in zip(window, local, strict=True))
+
+    def _around(self, point: Array, reach: int) -> tuple[npt.NDArray[np.intp], ...]:
+        """The lattice points so many steps around a point, as indices that make a block."""
+        axes = []
+        for i, count, closes in zip(self.place(point), self.potential.shape, self.closes, strict=True):
+            near = np.arange(i - reach, i + reach + 1)
+            axes.append(near % (count - 1) if closes else near[(near >= 0) & (near < count)])
+        return np.ix_(*axes)
 
     def _part(self, start: tuple[int, ...], level: float) -> Bools:
-        parts, _ = ndimage.label(self.potential <= level, np.ones((3,) * self.potential.ndim))
+        parts, _ = connected(self.potential <= level, self.closes)
         return np.asarray((parts == parts[start]) & (parts[start] > 0))
 
     def _leaves(self, part: Bools) -> bool:
@@ -101,11 +113,15 @@ class Door:
         level: Of the region, points (n, d) to (n,); negative inside.
         nodes: Points of the exit set, (n, d).
         size: Of the box, (d,).
+        lower: Its lower corner, (d,); needed where something is periodic.
+        periods: Length of each periodic coordinate, infinite for the others, (d,); empty: none is periodic.
     """
 
     level: Callable[[Array], Array]
     nodes: Array
     size: Array
+    lower: Array = field(default_factory=lambda: np.empty(0))
+    periods: Array = field(default_factory=lambda: np.empty(0))
 
     def along(self, point: Array, direction: Array, reach: float) -> float | None:
         """Distance from a point to the edge of the region along a line, the nearest one, signed; None: not in reach."""

@@ -46,6 +46,7 @@ def landscape(
             inside,
             highest=highest,
             domain=domain.inside,
+            periods=domain.periods,
         )
 
     return on_root(setting.domain.comm, found)

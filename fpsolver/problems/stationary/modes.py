@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 from mpi4py import MPI
 
+from fpsolver.case.wrapping import nearest, wrapped
 from fpsolver.generator.wells import flooded, lattice_of
 from fpsolver.problems.base import Setting
 from fpsolver.problems.exit.theory import critical_of
@@ -36,7 +39,7 @@ def modes_of(setting: Setting, state: State) -> list[dict[str, object]]:
         loss the nearest ``minimum`` of it and the ``distance`` to that.
     """
     box, comm = setting.case.domain, setting.domain.comm
-    points = lattice_of(box.lower, box.upper)
+    points, closes = lattice_of(box.lower, box.upper), np.isfinite(box.periods)
     flat = points.reshape(-1, points.shape[-1])
     here = flat if comm.rank == 0 else flat[:0]
     potential = state.exponent(here)
@@ -47,33 +50,34 @@ def modes_of(setting: Setting, state: State) -> list[dict[str, object]]:
         # cut before the search: noise farther up has deeper wells than modes have
         trusted = np.inf if state.exact else max(min(RESOLVED, -np.log(ripple)), SHALLOW)
         known = np.where(potential <= np.nanmin(potential) + trusted, potential, np.nan)
-        modes, heights, depths = _minima(points, known)
+        modes, heights, depths = _minima(points, known, closes)
         real = -np.exp(-heights) * np.expm1(-depths) >= (0.0 if state.exact else ripple)
         real[0] = True
         modes, heights = modes[real], heights[real]
         loss = setting.model.loss(flat)
         noise = np.trace(setting.model(flat).diffusion, axis1=1, axis2=2).mean() / points.shape[-1]
-        minima = _minima(points, loss / noise)[0] if np.ptp(loss) > 0.0 and noise > 0.0 else flat[:0]
-        minima = _exactly(minima, bottoms, points)
-        return [_described(mode, height, minima) for mode, height in zip(modes, heights, strict=True)]
+        minima = _minima(points, loss / noise, closes)[0] if np.ptp(loss) > 0.0 and noise > 0.0 else flat[:0]
+        minima = _exactly(minima, bottoms, points, box.periods)
+        modes = wrapped(modes, box.lower, box.periods)
+        return [_described(mode, height, minima, box.periods) for mode, height in zip(modes, heights, strict=True)]
 
     return on_root(comm, found)
 
 
-def _described(mode: Array, height: float, minima: Array) -> dict[str, object]:
+def _described(mode: Array, height: float, minima: Array, periods: Sequence[float]) -> dict[str, object]:
     entry: dict[str, object] = {"point": [float(x) for x in mode], "height": float(height)}
     if len(minima):
-        distance = np.linalg.norm(minima - mode, axis=1)
+        distance = np.linalg.norm(nearest(minima - mode, periods), axis=1)
         entry["minimum"] = [float(x) for x in minima[distance.argmin()]]
         entry["distance"] = float(distance.min())
     return entry
 
 
-def _exactly(minima: Array, bottoms: Array, points: Array) -> Array:
+def _exactly(minima: Array, bottoms: Array, points: Array, periods: Sequence[float]) -> Array:
     """Minima found on the lattice, moved to the critical points nearby; those at walls, or of flat valleys, stay."""
     if not len(minima) or not len(bottoms):
         return minima
-    away = np.linalg.norm((minima[:, None] - bottoms) / _spacing(points), axis=2)
+    away = np.linalg.norm(nearest(minima[:, None] - bottoms, periods) / _spacing(points), axis=2)
     near = away.min(axis=1) < NEARBY
     return np.where(near[:, None], bottoms[away.argmin(axis=1)], minima)
 
@@ -92,19 +96,20 @@ def _ripple(state: State) -> float:
     return max(-2.0 * float(lowest) / float(highest), float(np.finfo(float).tiny))
 
 
-def _minima(points: Array, values: Array) -> tuple[Array, Array, Array]:
+def _minima(points: Array, values: Array, closes: npt.NDArray[np.bool_]) -> tuple[Array, Array, Array]:
     """The local minima of values on the lattice, or between its points by a parabola, with heights and depths."""
     shape = points.shape[:-1]
     level = np.where(np.isfinite(values), values, np.inf).reshape(shape)
     level = level - level.min()
-    wells = flooded(points, level, np.zeros(shape, dtype=bool), SHALLOW)
+    wells = flooded(points, level, np.zeros(shape, dtype=bool), SHALLOW, closes=closes)
     spacing = _spacing(points)
     index = np.rint((wells.points - points.reshape(-1, len(shape))[0]) / spacing).astype(int)
     moved = wells.points.copy()
     for axis in range(len(shape)):
         step = np.eye(len(shape), dtype=int)[axis]
-        inner = (index[:, axis] > 0) & (index[:, axis] < shape[axis] - 1)
-        low, mid, high = (level[tuple(np.clip(index + s * step, 0, np.array(shape) - 1).T)] for s in (-1, 0, 1))
+        inner = closes[axis] | ((index[:, axis] > 0) & (index[:, axis] < shape[axis] - 1))
+        beside = (_neighbour(index + s * step, shape, closes) for s in (-1, 0, 1))
+        low, mid, high = (level[tuple(place.T)] for place in beside)
         good = inner & np.isfinite(low) & np.isfinite(high)
         bend = np.where(good, low, 1.0) - 2.0 * mid + np.where(good, high, 1.0)
         good &= bend > 0.0
@@ -112,3 +117,11 @@ def _minima(points: Array, values: Array) -> tuple[Array, Array, Array]:
         offset = np.where(good, 0.5 * lean / np.where(good, bend, 1.0), 0.0)
         moved[:, axis] += spacing[axis] * np.clip(offset, -1.0, 1.0)
     return moved, wells.bottoms, wells.depths
+
+
+def _neighbour(
+    index: npt.NDArray[np.integer], shape: tuple[int, ...], closes: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.integer]:
+    """Places of the lattice (n, d), brought back to it: to its ends, or round where these are one."""
+    counts = np.array(shape)
+    return np.where(closes, index % (counts - 1), np.clip(index, 0, counts - 1))
