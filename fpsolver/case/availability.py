@@ -11,8 +11,8 @@ UNAVAILABLE: dict[str, str] = {  # "section", "section.key" (unless at its defau
 }
 
 NOT_TOGETHER: dict[tuple[str, str], str] = {  # sections that are available, but not in one case
-    ("boundary", "evolution"): "an absorbing boundary ends exit times only; remove one of the two sections",
-    ("boundary", "stationary"): "an absorbing boundary ends exit times only; remove one of the two sections",
+    ("boundary", "entropy"): "what leaves is no part of an entropy; remove one of the two sections",
+    ("boundary", "schedule"): "remove one of the two sections",
     ("schedule", "entropy"): "with noise that changes there is no stationary density to compare with; remove one",
     ("schedule", "splitting"): "shares are those of the noise in [noise]; remove one of the two sections",
     ("momentum", "schedule"): "remove one of the two sections",

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from fpsolver.case.expressions import Expression, Program
 from fpsolver.case.fields import MAX_EVALUATIONS, affordable, at_points, matrix_field, value
 from fpsolver.case.ledger import Ledger
+from fpsolver.case.openings import check_boundary
 from fpsolver.case.positions import Path
-from fpsolver.case.sampling import boundary_points, dense, lattice_points, lowest, random_points
+from fpsolver.case.sampling import dense, lattice_points, lowest, random_points
 from fpsolver.case.sections import (
     Ball,
     Boundary,
@@ -28,6 +29,7 @@ from fpsolver.case.sections import (
     Point,
     Region,
 )
+from fpsolver.case.wording import named
 
 Array = NDArray[np.float64]
 ROUND_OFF = 1e-12  # relative, for symmetry and signs of D
@@ -59,11 +61,6 @@ def check_sampled(draft: Draft, ledger: Ledger) -> None:
     _Sampled(draft, ledger).all()
 
 
-def named(coordinates: Sequence[str], point: Sequence[float] | Array) -> str:
-    """``x = 0.5, y = -1``."""
-    return ", ".join(f"{name} = {number:.6g}" for name, number in zip(coordinates, point, strict=True))
-
-
 def _smallest_eigenvalue(matrix: Matrix, coordinates: Sequence[str], points: Array) -> Array:
     tensors = matrix_field(matrix, coordinates, points)
     finite = np.isfinite(tensors).all(axis=(1, 2), keepdims=True)
@@ -88,8 +85,8 @@ class _Sampled:
         if draft.noise is not None:
             self.noise(draft.noise)
         empty = {name for name, region in draft.regions.items() if not self.region(region)}
-        if draft.boundary is not None and draft.boundary.absorbing is not None:
-            self.absorbing(draft.boundary.absorbing)
+        if draft.boundary is not None:
+            check_boundary(draft.boundary, self.domain, self.ledger)
         if draft.initial is not None:
             self.initial(("evolution", "initial"), draft.initial, empty)
         for path, case_exit in draft.exits:
@@ -212,17 +209,6 @@ class _Sampled:
         wrong = f"no point of the domain is inside (closest: {named(self.names, where)})"
         self.ledger.add(path, wrong, "write a condition that holds somewhere in the domain")
         return False
-
-    def absorbing(self, level: Expression) -> None:
-        path = ("boundary", "absorbing")
-        points = boundary_points(self.domain)
-        found = value(level, self.names, points)
-        if not self._finite(path, "the value", found, points) or (found < 0).any():
-            return
-        advice = (
-            'write a condition that holds on a part of the boundary, with some room: "x > 1.99" for a side at x = 2'
-        )
-        self.ledger.add(path, "no point of the boundary is absorbing", advice)
 
     def disjoint(self, path: Path, committor: Committor, empty: set[str]) -> None:
         names = (committor.source, committor.target)

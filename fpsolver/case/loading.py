@@ -17,6 +17,7 @@ from fpsolver.case.mistakes import BadCase, Mistake
 from fpsolver.case.momentum import of_positions, read_momentum
 from fpsolver.case.named_sets import named_groups, read_regions
 from fpsolver.case.names import check_names, resolve_parameters
+from fpsolver.case.openings import read_boundary
 from fpsolver.case.outputs import check_outputs
 from fpsolver.case.overrides import apply_overrides
 from fpsolver.case.periodicity import check_periodic
@@ -96,7 +97,7 @@ def _read(raw: dict[str, Any], path: Path, ledger: Ledger) -> Case | None:
     drift = physics.read_drift(inner)
     noise = physics.read_noise(inner)
     momentum = read_momentum(reader, noise)
-    boundary = physics.read_boundary(reader)
+    boundary = read_boundary(reader)
     regions = read_regions(reader, domain)
     discretization = problems.read_discretization(reader)
     evolution = problems.read_evolution(reader, region_names)

@@ -10,13 +10,14 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from fpsolver.case.checks import Draft, named
+from fpsolver.case.checks import Draft
 from fpsolver.case.expressions import Expression, smooth_parts
 from fpsolver.case.fields import LossFields, at_points, loss_fields
 from fpsolver.case.ledger import Ledger
 from fpsolver.case.positions import Path
 from fpsolver.case.sampling import random_points
 from fpsolver.case.sections import Domain, Noise, Region
+from fpsolver.case.wording import named
 
 Array = NDArray[np.float64]
 
@@ -55,8 +56,11 @@ class _Turn:
         if draft.loss is not None and draft.loss.kind == "expression":
             self.agrees(("loss", "expression"), draft.loss.expression, tilt)
         elif draft.loss is not None and draft.data is not None:
-            places = (self.points, self.moved[0])
-            self.sampled(*(loss_fields(draft.loss, draft.data, self.names, x[:OF_DATA]) for x in places), tilt)
+            here, there = (
+                loss_fields(draft.loss, draft.data, self.names, points[:OF_DATA])
+                for points in (self.points, self.moved[0])
+            )
+            self.sampled(here, there, tilt)
         for index, extra in enumerate(draft.drift or ()):
             self.agrees(("drift", "extra", index), extra, waves)
         if draft.noise is not None:

@@ -1,4 +1,4 @@
-"""``[loss]``, ``[data]``, ``[drift]``, ``[noise]`` and ``[boundary]``: what is solved, and where."""
+"""``[loss]``, ``[data]``, ``[drift]`` and ``[noise]``: what is solved."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fpsolver.case.data import read_data
 from fpsolver.case.expressions import Expression, constant_expression
 from fpsolver.case.files import existing
 from fpsolver.case.reading import Reader, Values, exactly_one
-from fpsolver.case.sections import Boundary, Data, Loss, Matrix, Noise
+from fpsolver.case.sections import Data, Loss, Matrix, Noise
 from fpsolver.case.wording import shown
 
 SOURCES = ("expression", "per_sample", "table", "python")
@@ -139,16 +139,3 @@ def _full(reader: Reader, shape: str, entries: Any) -> Matrix | None:
     diagonal = (entries,) * dimension if shape == "scalar" else entries
     zero = constant_expression(0.0)
     return tuple(tuple(diagonal[i] if i == j else zero for j in range(dimension)) for i in range(dimension))
-
-
-def read_boundary(reader: Reader) -> Boundary | None:
-    """The absorbing part of the boundary."""
-    values = reader.section("boundary")
-    if values is None:
-        return None
-    table = reader.raw["boundary"]
-    exactly_one(reader.ledger, ("boundary",), table, ("absorbing", "group"))
-    domain = reader.raw.get("domain")
-    if "group" in table and isinstance(domain, dict) and domain.get("shape", "box") != "mesh":
-        reader.ledger.add(("boundary", "group"), "only a mesh file has named groups", 'write absorbing = "x > 1.99"')
-    return Boundary(values.get("absorbing"), values.get("group"))

@@ -37,7 +37,7 @@ KEYS: tuple[Key, ...] = (
     Key("domain", "file", K.FILE, "mesh file: Gmsh 2.2 or 4.1 (.msh), or .xdmf", example='"../meshes/ring.msh"'),
     Key("domain", "halvings", K.INTEGER, "halve all cells of a mesh file so often", least=0, most=6, example="1"),
     Key("domain", "coordinates", K.NAMES, "names of the coordinates", example='["x", "y"]'),
-    Key("domain", "periodic", K.CHOICES, "coordinates of a box whose ends are one place, as of angles", example='["x"]'),
+    Key("domain", "periodic", K.CHOICES, "coordinates of a box whose ends are one place: angles", example='["x"]'),
     # loss, data, drift
     Key("loss", "expression", K.EXPRESSION, "the loss f", unit="loss", example='"(x**2 - 1)**2/4"'),
     Key(
@@ -99,6 +99,16 @@ KEYS: tuple[Key, ...] = (
     # boundary
     Key("boundary", "absorbing", K.CONDITION, "absorbing part of the boundary", example='"x > 1.99"'),
     Key("boundary", "group", K.TEXT, "absorbing part as a named group of the mesh", example='"outlet"'),
+    Key(
+        "boundary",
+        "influx",
+        K.EXPRESSION,
+        "mass that comes in through a reflecting part, per area and time; needs influx_on or influx_group",
+        unit="1/(area time)",
+        example='"1.0"',
+    ),
+    Key("boundary", "influx_on", K.CONDITION, "where it comes in", example='"x < -1.99"'),
+    Key("boundary", "influx_group", K.TEXT, "where, as a named group of the mesh", example='"inlet"'),
     # discretization
     Key(
         "discretization",

@@ -110,10 +110,21 @@ class Region:
 
 @dataclass(frozen=True)
 class Boundary:
-    """The absorbing part of the boundary: where ``absorbing`` is negative, or a named group of the mesh."""
+    """The open part of the boundary; all the rest reflects.
+
+    Attributes:
+        absorbing: Negative on the part that absorbs; None: a named group.
+        group: Of the mesh.
+        influx: Mass that comes in per area and time (in one dimension per time); None: nothing does.
+        influx_on: Negative where it does; None: on a named group.
+        influx_group: Of the mesh.
+    """
 
     absorbing: Expression | None
     group: str | None
+    influx: Expression | None = None
+    influx_on: Expression | None = None
+    influx_group: str | None = None
 
 
 @dataclass(frozen=True)

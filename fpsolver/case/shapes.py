@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpsolver.case.mesh_data import MeshData
-from fpsolver.case.wrapping import wrapped
+from fpsolver.wrapping import wrapped
 
 Point = tuple[float, ...]
 Array = NDArray[np.float64]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 
 def shown(value: object) -> str:
     """A value as it looks in the file, shortened."""
@@ -35,3 +37,8 @@ def toml(value: object) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(toml(item) for item in value) + "]"
     return str(value)
+
+
+def named(coordinates: Sequence[str], point: Iterable[float]) -> str:
+    """A point as ``x = 0.5, y = -1``."""
+    return ", ".join(f"{name} = {number:.6g}" for name, number in zip(coordinates, point, strict=True))

@@ -15,10 +15,10 @@ import numpy.typing as npt
 from dolfinx import fem, mesh
 from mpi4py import MPI
 
-from fpsolver.case.wrapping import nearest
 from fpsolver.domain.curved import CurvedEdges
 from fpsolver.domain.periodic import with_own_nodes
 from fpsolver.domain.triangulation import Triangulation
+from fpsolver.wrapping import nearest
 
 NAMES = {1: "interval", 2: "triangle", 3: "tetrahedron"}
 

@@ -19,7 +19,7 @@ NODES = 7421
 """Tag of the messages in which ranks agree on the nodes; any number that nothing else uses at the same time."""
 
 
-class PeriodicMesh(mesh.Mesh[np.float64]):
+class PeriodicMesh(mesh.Mesh[np.float64]):  # type: ignore[misc]  # DOLFINx has no types
     """A mesh with periodic coordinates.
 
     Attributes:

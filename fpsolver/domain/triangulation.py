@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from fpsolver.case.wrapping import nearest, wrapped
+from fpsolver.wrapping import nearest, wrapped
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

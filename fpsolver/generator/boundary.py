@@ -7,6 +7,8 @@ facet only, as for a particle with friction that has a position and a velocity, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import basix
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +23,7 @@ from fpsolver.model.coefficients import Model
 
 Array = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
 
 NATS = {1: (0.5, 1.0), 2: (1.0, 2.0), 3: (2.0, 10.0)}
 """Degree, 3 for all from 3 -> the most nats across cells at the exit set, and across other cells."""
@@ -36,11 +39,22 @@ def exit_nodes(space: fem.FunctionSpace, region: RegionMesh, model: Model) -> Bo
         region: The mesh.
         model: Drift and diffusion.
     """
+    return nodes_of(space, region.exit_facets(), lambda points, normals: leaves(model, points, normals))
+
+
+def nodes_of(space: fem.FunctionSpace, facets: tuple[Ints, Ints], chosen: Callable[[Array, Array], Bools]) -> Bools:
+    """Which of this rank's own degrees of freedom lie on facets where something holds; collective.
+
+    Args:
+        space: Scalar Lagrange space.
+        facets: Cells (k,) of this rank, and numbers of the facets within them (k,).
+        chosen: Points (k, nodes, d) and outward unit normals there to whether it holds, (k, nodes).
+    """
     domain = space.mesh
     d = domain.topology.dim
     element = space.element.basix_element
     cells = Cells.of(domain)
-    cell, facet = region.exit_facets()
+    cell, facet = facets
     marks = fem.Function(space)
     for number, nodes in enumerate(element.entity_closure_dofs[d - 1]):
         here = cell[facet == number]
@@ -50,8 +64,7 @@ def exit_nodes(space: fem.FunctionSpace, region: RegionMesh, model: Model) -> Bo
         outward = np.asarray(basix.cell.facet_outward_normals(domain.basix_cell())[number], dtype=float)
         normals = cells.normals(here, reference, outward)
         points = cells.points(reference)[here]
-        can_leave = leaves(model, points, normals)
-        marks.x.array[space.dofmap.list[here][:, nodes][can_leave]] = 1.0
+        marks.x.array[space.dofmap.list[here][:, nodes][chosen(points, normals)]] = 1.0
     marks.x.scatter_reverse(la.InsertMode.add)
     return np.asarray(marks.x.array[: space.dofmap.index_map.size_local] > 0)
 

@@ -18,7 +18,6 @@ from mpi4py import MPI
 from petsc4py import PETSc
 from scipy.interpolate import NdBSpline, make_interp_spline
 
-from fpsolver.case.wrapping import wrapped
 from fpsolver.domain.box import box_mesh
 from fpsolver.generator.forms import Forms
 from fpsolver.generator.quadrature import Quadrature, owned_vector
@@ -27,6 +26,7 @@ from fpsolver.generator.weight import Potential, bend
 from fpsolver.linalg import Factorization, SolveCount
 from fpsolver.model.coefficients import Model
 from fpsolver.runtime import on_root
+from fpsolver.wrapping import wrapped
 
 Array = npt.NDArray[np.float64]
 
@@ -83,9 +83,7 @@ def spline_potential(
 class _Fit:
     """The quadratic exponential fit on a box, on this rank alone."""
 
-    def __init__(
-        self, model: Model, lower: Sequence[float], upper: Sequence[float], periods: Sequence[float]
-    ) -> None:
+    def __init__(self, model: Model, lower: Sequence[float], upper: Sequence[float], periods: Sequence[float]) -> None:
         self._closes = np.isfinite(periods) if len(periods) else np.zeros(model.dimension, dtype=bool)
         self._lower, self._upper = np.asarray(lower, dtype=float), np.asarray(upper, dtype=float)
         self._cells = CELLS[model.dimension]
@@ -155,7 +153,7 @@ class _Fit:
         index = np.rint((points - self._lower) / (self._upper - self._lower) * counts).astype(int)
         values = np.empty(counts + 1)
         values[tuple((index % np.where(self._closes, counts, counts + 1)).T)] = exponent
-        for axis in np.flatnonzero(self._closes):
+        for axis in np.flatnonzero(self._closes).tolist():
             turned = np.moveaxis(values, axis, 0)
             turned[-1] = turned[0]
         knots = []

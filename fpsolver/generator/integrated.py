@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import optimize
 
-from fpsolver.case.wrapping import wrapped
 from fpsolver.generator.weight import Potential
 from fpsolver.model.coefficients import Model
+from fpsolver.wrapping import wrapped
 
 Array = npt.NDArray[np.float64]
 

@@ -44,6 +44,7 @@ class Pinned:
         name: Of the solver, for messages and PETSc options.
         count: Where work is counted.
         transposed: Factorise the explicit transpose instead, as an independent check.
+        leaks: K 1 where nothing is fixed, which is what drift carries out through a boundary; None: 0.
     """
 
     def __init__(
@@ -55,8 +56,10 @@ class Pinned:
         count: SolveCount,
         *,
         transposed: bool = False,
+        leaks: PETSc.Vec | None = None,
     ) -> None:
         self.generator = generator
+        self._leaks = leaks
         self._fixed = fixed
         self._transposed = transposed
         self._start = generator.space.dofmap.index_map.local_range[0]
@@ -88,6 +91,8 @@ class Pinned:
         carried = [self._image(vector, transposed=True) for vector in self.forward]
         rates = -np.array([self.at_pins(vector) for vector in carried])
         leaving = np.array([-self._on_exit(vector) for vector in carried])
+        if self._leaks is not None:
+            leaving += [float(vector.dot(self._leaks)) for vector in self.forward]
         return Chain(rates, leaving)
 
     def solve(self, rhs: PETSc.Vec, held: Array | None = None) -> PETSc.Vec:

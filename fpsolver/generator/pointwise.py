@@ -149,9 +149,10 @@ class FacetSamples:
         for side in self._sides:
             table = element.tabulate(1, side.reference)[..., 0]
             local = coefficients[side.cells]
-            total[side.facets] += np.einsum("cqk,kqa,ca->cq", side.pull, table[1:], local, optimize=True)
+            found = np.einsum("cqk,kqa,ca->cq", side.pull, table[1:], local, optimize=True)
             if growth is not None:
-                total[side.facets] += growth[side.facets] * (local @ table[0].T)
+                found = found + growth[side.facets] * (local @ table[0].T)
+            np.add.at(total, side.facets, found)  # both cells at a facet may see it alike
         return total
 
     def values(self, element: Element, coefficients: Array) -> Array:

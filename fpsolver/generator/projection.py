@@ -54,6 +54,8 @@ def project(generator: Generator, vector: PETSc.Vec) -> Projection:
     for _ in range(MOST_STEPS):
         above = values > shift
         excess, slope = _sums(comm, (masses * np.where(above, values - shift, 0.0)).sum(), masses[above].sum())
+        if not slope > 0.0:  # round-off is all there is
+            break
         step = (excess - mass) / slope
         shift += step
         if step <= 0.0 or excess - mass <= 1e-15 * mass:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fpsolver.case.wrapping import nearest, wrapped
 from fpsolver.model.coefficients import Array, Model
+from fpsolver.wrapping import nearest, wrapped
 
 type Bools = NDArray[np.bool_]
 

@@ -26,7 +26,7 @@ class MomentumModel:
     """The model of a case with [momentum].
 
     Its loss is the energy H = f(x) + |v|²/2, whose minima are those of f at rest, and what the drift has beside -∇H is
-    its extra drift: (v + ∇f, extra - γ v + v). With one number D in all directions and no extra drift,
+    its extra drift: (v + ∇f, extra - ∇f - γ v + v). With one number D in all directions and no extra drift,
     e^(-γ H/D) is stationary.
 
     Args:
@@ -66,12 +66,13 @@ class MomentumModel:
         """All coefficients at points (n, 2m): positions, then velocities."""
         m = self._count
         found, speed = self._positions(points[:, :m]), points[:, m:]
+        force = found.extra - found.gradient
         diffusion = np.zeros((len(points), 2 * m, 2 * m))
         diffusion[:, m:, m:] = found.diffusion
         return Coefficients(
             self._energy(found.loss, points),
             self._slope(found.gradient, points),
-            np.concatenate([speed + found.gradient, found.extra + (1.0 - self._friction) * speed], axis=1),
+            np.concatenate([speed + found.gradient, force + (1.0 - self._friction) * speed], axis=1),
             diffusion,
             np.zeros_like(points),  # D depends on the positions, and acts on the velocities
         )

@@ -107,9 +107,11 @@ class WallWatcher:
         widths = np.array([each.width for each in self._walls])[wall]
         length = np.where(noise < inward * widths, noise / np.where(inward > 0.0, inward, 1.0), widths)
         length[(noise <= 0.0) & (inward >= 0.0)] = 0.0
+        absorbing = self._setting.absorbing
+        reflecting = np.ones(len(length)) if absorbing is None else absorbing(rule.points) >= 0.0
         for density in (length, np.maximum(-inward, 0.0)):
             for number in range(len(self._walls)):
-                weights = np.where(wall == number, rule.weights * density, 0.0)
+                weights = np.where(wall == number, rule.weights * density * reflecting, 0.0)
                 self._functionals.append(generator.observable_of_rule(replace(rule, weights=weights)))
 
     def note(self, time: float, vector: PETSc.Vec, projection: Projection, *, is_output: bool) -> Mapping[str, float]:

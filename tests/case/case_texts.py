@@ -67,6 +67,8 @@ regularization = "d/10"
 potential = "u**2/d"
 [boundary]
 absorbing = "u > 1.99"
+influx = "d"
+influx_on = "u < -1.99"
 [regions]
 left = "u < 0"
 right = "u > 0 and v < 1"

@@ -86,7 +86,7 @@ def bowl(dimension: int, cells: int, d: float, accuracy: float) -> Outing:
     text = box([-1.2] * dimension, [1.2] * dimension, [cells] * dimension)
     text += f'[loss]\nexpression = "({square})/2"\n[noise]\ndiffusion = {d}\n'
     if dimension == 3:
-        text += "[discretization]\ndegree = 3\n"
+        text += "[discretization]\ndegree = 1\n"
     nowhere = (0.0,) * (dimension - 1)
     times = {(x, *nowhere): radial(d, dimension, x) for x in (0.0, 0.6)}
     return Outing(text, f"{square} < 1", times, accuracy=accuracy)
@@ -102,15 +102,15 @@ def known(
 
 def wells(d: float, end: float, dimension: int) -> Outing:
     """Of two equal ones the left one, or both up to the far minimum."""
-    text = line(WELLS.split(" + ")[0], d) if dimension == 1 else plane(WELLS, d, (16, 12))
+    text = line(WELLS.split(" + ")[0], d) if dimension == 1 else plane(WELLS, d, (12, 9))
     return Outing(text, f"x < {end}", {(-1.0, 0.0)[:dimension]: over_the_ridge(d, end)})
 
 
 BENT = "(x**2 - 1)**2/4 + (y + 0.5*(x**2 - 1))**2 + (z - 0.5*x*y)**2"
 SLANTED = "(x**2 - 1)**2/4 + 2*(y - x/2)**2"
 SQUARES = '[["0.1*(0.3 + 0.5*x*x)", "0.05*x*y"], ["0.05*x*y", "0.1*(0.3 + 0.5*y*y)"]]'
-BOX_3 = box([-2.0, -1.5, -1.5], [2.0, 1.5, 1.5], [8, 5, 5])
-INERTIA = box([-2.5, -3.0], [2.5, 3.0], [24, 24]).replace("cells", 'coordinates = ["x", "p"]\ncells')
+BOX_3 = box([-2.0, -1.5, -1.5], [2.0, 1.5, 1.5], [8, 6, 6])
+INERTIA = box([-2.5, -3.0], [2.5, 3.0], [20, 20]).replace("cells", 'coordinates = ["x", "p"]\ncells')
 INERTIA += (
     '[drift]\nextra = ["p", "-(x**3 - x) - p"]\n[noise]\ndiffusion = [["0", "0"], ["0", "0.2"]]\n'
     'potential = "((x**2 - 1)**2/4 + p**2/2)/0.2"\n'
@@ -128,7 +128,7 @@ OUTINGS: dict[str, Callable[[], Outing]] = {
     ),
     "bowl in the plane": lambda: bowl(2, 12, 0.1, 1e-3),
     "steep bowl in the plane": lambda: bowl(2, 12, 0.04, 1e-2),
-    "bowl in space": lambda: bowl(3, 5, 0.1, 5e-2),
+    "bowl in space": lambda: bowl(3, 6, 0.1, 0.5),
     "disc": lambda: Outing(
         brownian([-1.2, -1.2], [1.2, 1.2], [10, 10], D),
         "x**2 + y**2 < 1",
@@ -151,28 +151,28 @@ OUTINGS: dict[str, Callable[[], Outing]] = {
     ),
     "oblique noise": lambda: known(
         "R10a",
-        plane(SLANTED, '[["0.1", "0.06"], ["0.06", "0.1"]]', (16, 12)),
+        plane(SLANTED, '[["0.1", "0.06"], ["0.06", "0.1"]]', (12, 9)),
         [(-1.0, 0.0), (-1.0, -0.5), (-0.5, 0.3)],
         ("lower",),
         1e-3,
     ),
     "noise in one direction": lambda: known(
         "R10b",
-        plane(SLANTED, '[["0.1", "0.1"], ["0.1", "0.1"]]', (16, 12)),
+        plane(SLANTED, '[["0.1", "0.1"], ["0.1", "0.1"]]', (12, 9)),
         [(-1.0, 0.0), (-1.0, -0.5), (-0.5, 0.3)],
         ("lower",),
         2e-2,
     ),
     "noise like squares": lambda: known(
-        "R10c", plane(WELLS, SQUARES, (16, 12)), [(-1.0, 0.0), (-0.5, 0.3)], ("lower",), 1e-2
+        "R10c", plane(WELLS, SQUARES, (12, 9)), [(-1.0, 0.0), (-0.5, 0.3)], ("lower", "upper"), 1e-2
     ),
-    "inertia": lambda: known("R5", INERTIA, [(-1.0, 0.0)], (), 2e-2),
+    "inertia": lambda: known("R5", INERTIA, [(-1.0, 0.0)], ("lower",), 2e-2),
     "bent wells in space": lambda: known(
         "R7b",
-        BOX_3 + f'[loss]\nexpression = "{BENT}"\n[noise]\ndiffusion = 0.1\n[discretization]\ndegree = 2\n',
+        BOX_3 + f'[loss]\nexpression = "{BENT}"\n[noise]\ndiffusion = 0.1\n[discretization]\ndegree = 1\n',
         [(-1.0, 0.0, 0.0), (-1.2, -0.2, 0.1)],
         ("lower", "upper"),
-        5e-2,
+        0.3,
     ),
 }
 

@@ -13,6 +13,7 @@ from scipy import integrate
 from fpsolver.generator.generator import Generator, weighted_generator
 from fpsolver.generator.pinned import Pinned
 from fpsolver.linalg import SolveCount
+from fpsolver.model.directions import reached
 from fpsolver.problems.reach.connections import parts_of
 from fpsolver.problems.stationary.classes import Class, classes
 from tests.equations import COMM, NO_WEIGHT
@@ -188,6 +189,83 @@ def test_parts_know_where_the_exit_is(shared_folder: Path) -> None:
     assert left.leaves.all()
     assert not left.caught.any()
     assert not left.closed.any()
+
+
+ROUND = formula("(x**2 + y**2 - 1)**2/4")
+TURNING = '[drift]\nextra = ["2*y", "-2*x"]\n'
+SLANTED = formula("((x + y)**2/2 - 1)**2/4 + (x - y)**2")
+ALONG_X = '[["0.1", "0"], ["0", "0"]]'
+TANGENT = '[["0.1*y**2", "-0.1*x*y"], ["-0.1*x*y", "0.1*x**2"]]'
+RADIAL = '[["0.1*x**2", "0.1*x*y"], ["0.1*x*y", "0.1*y**2"]]'
+
+
+@parallel
+@pytest.mark.parametrize("diagonal", ["right", "left"])
+@pytest.mark.parametrize("cells", [12, 13])
+@pytest.mark.parametrize(
+    ("loss", "noise", "kind"),
+    [
+        (WELLS, ALONG_X, "singular"),  # onto y = 0, on facets or between them
+        (SLANTED, RANK_ONE, "singular"),  # onto x = y, across facets
+        (ROUND, TANGENT, "singular"),  # onto the circle
+        (formula("(x**2 - 1)**2/4 + 2*(y - x**2/2)**2"), ALONG_X, "density"),  # along a valley that is curved
+        (TURNING + formula("x**2/2 + y**2/2"), ALONG_X, "density"),
+        (TURNING + ROUND, RADIAL, "density"),  # noise never turns, but the drift carries it around
+        (KINETIC, '["0", "0.2"]', "density"),
+    ],
+    ids=["line", "slanted", "circle", "valley", "spiral", "carousel", "kinetic"],
+)
+def test_noise_that_keeps_to_a_curve_makes_no_density(
+    shared_folder: Path, loss: str, noise: str, kind: str, cells: int, diagonal: str
+) -> None:
+    """A density exists where brackets of noise and drift reach all directions, or the drift crosses all leaves."""
+    _, every = found(shared_folder, loss, noise, [cells, cells], diagonal=diagonal)
+    assert [each.kind for each in every] == [kind]
+    words = "noise reaches 1 of 2 directions: mass collapses in it, and no density exists"
+    assert (words in every[0].text) == (kind == "singular")
+
+
+@parallel
+@pytest.mark.parametrize("cells", [8, 9])
+def test_without_noise_only_points_are_left(shared_folder: Path, cells: int) -> None:
+    """Not the cells around them, which are neither left nor crossed."""
+    _, every = found(shared_folder, formula("x**2/2 + y**2"), '["0", "0"]', [cells, cells])
+    assert [each.kind for each in every] == ["point mass"]
+
+
+@parallel
+@pytest.mark.parametrize(
+    ("drift", "kind"), [('["y", "z", "-x - 2*y - 2*z"]', "density"), ('["-x", "-y", "-z"]', "singular")]
+)
+def test_noise_along_one_axis_of_space(shared_folder: Path, drift: str, kind: str) -> None:
+    """It is handed on from z to y to x, by a bracket of a bracket, or not at all."""
+    _, every = found(shared_folder, f"[drift]\nextra = {drift}", '["0", "0", "0.2"]', [4, 4, 4])
+    assert [each.kind for each in every] == [kind]
+
+
+def test_directions_of_linear_drift_are_those_of_kalman(shared_folder: Path) -> None:
+    """The rank of (D, BD, B^2 D): of noise through a chain, a chain that is cut, and a plane that is invariant."""
+    chains = {
+        '["y", "z", "-x - 2*y - 2*z"]': [[0, 1, 0], [0, 0, 1], [-1, -2, -2]],
+        '["y", "-y", "-z"]': [[0, 1, 0], [0, -1, 0], [0, 0, -1]],
+        '["-x", "z - y", "-y - z"]': [[-1, 0, 0], [0, -1, 1], [0, -1, -1]],
+    }
+    noise = np.diag([0.0, 0.0, 0.2])
+    for drift, matrix in chains.items():
+        text = box([-1.0] * 3, [2.0] * 3, [1] * 3) + f"[drift]\nextra = {drift}\n"
+        model = setting(shared_folder, text + '[noise]\ndiffusion = ["0", "0", "0.2"]\n').model
+        b = np.array(matrix, dtype=float)
+        rank = np.linalg.matrix_rank(np.hstack([noise, b @ noise, b @ b @ noise]))
+        points = np.array([[0.1, 0.2, 0.3], [0.0, 0.0, 0.0], [1.0, -0.5, 0.7]])
+        assert reached(model, [-1.0] * 3, [2.0] * 3, points).count.tolist() == [rank] * 3
+
+
+def test_brackets_of_fields_that_are_not_linear(shared_folder: Path) -> None:
+    """D = diag(1, x^2) reaches all but on x = 0, where [X_1, X_2] = (0, 2x) fails too, and only 1 of 2 is left."""
+    text = box([-1.0] * 2, [1.0] * 2, [1] * 2) + '[drift]\nextra = ["0", "0"]\n[noise]\ndiffusion = ["1", "x**2"]\n'
+    found_there = reached(setting(shared_folder, text).model, [-1.0] * 2, [1.0] * 2, np.array([[0.3, 0.0], [0.0, 0.4]]))
+    assert found_there.count.tolist() == [2, 1]
+    assert np.abs(found_there.normal[1]) == pytest.approx([0.0, 1.0], abs=1e-6)
 
 
 def test_the_neuron_has_one_stationary_state(shared_folder: Path) -> None:

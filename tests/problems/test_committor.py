@@ -153,6 +153,17 @@ def test_on_a_line_all_numbers_are_those_of_the_quadrature(shared_folder: Path, 
     assert number(run, "share_from_source") + number(run, "share_from_target") == pytest.approx(1.0, rel=1e-10)
 
 
+@pytest.mark.parametrize("text", [LINE.format(noise="0.1").replace("[60]", "[16]"), PLANE], ids=["line", "plane"])
+def test_both_formulas_of_the_flux_agree_within_their_error_bars(shared_folder: Path, text: str) -> None:
+    """As an energy and through cuts between the sets. On the line the exact flux is within them, too."""
+    run = solved(shared_folder, text, errors=True)
+    energy, cuts = entry(run)["flux"], entry(run)["flux_through_cuts"]
+    bars = energy["error"] + cuts["error"]
+    assert abs(energy["value"] - cuts["value"]) <= bars < 1e-2 * energy["value"]
+    if "line" in text:
+        assert abs(energy["value"] - by_quadrature("0.1", -0.2)["flux"]) <= energy["error"]
+
+
 def test_a_flux_of_1e_minus_37_keeps_its_digits(shared_folder: Path) -> None:
     """Catches round-off of the committor in the wells, where the density is 1e36 times larger than on the pass."""
     text = LINE.format(noise="0.003").replace("+ 0.1*x", "")

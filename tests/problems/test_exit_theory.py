@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -139,10 +140,15 @@ def test_the_ratio_to_kramers_law_tends_to_one(tmp_path: Path, make: Callable[..
 @pytest.mark.parametrize("make", [line, plane], ids=["line", "plane"])
 def test_to_the_ridge_it_takes_half_as_long(tmp_path: Path, make: Callable[..., Outing]) -> None:
     start = [-1.0] if make is line else [-1.0, 0.0]
-    outing = make(tmp_path, 0.0, "0.01")
-    assert outing.kramers(start) == pytest.approx(make(tmp_path, 1.0, "0.01").kramers(start) / 2.0, rel=1e-6)
-    assert TO_TOP[0.01] / outing.kramers(start) == pytest.approx(1.016, abs=5e-4)
-    assert "0.5 of the time" in outing.way(start)
+    ratios = []
+    for noise, exact in TO_TOP.items():
+        outing = make(tmp_path, 0.0, str(noise))
+        whole = make(tmp_path, 1.0, str(noise)).kramers(start) / (math.erfc(-((2.0 * noise) ** -0.5)) / 2.0)
+        assert outing.kramers(start) == pytest.approx(whole / 2.0, rel=1e-5)
+        assert "0.5 of the time" in outing.way(start)
+        ratios.append(exact / outing.kramers(start))
+    assert np.allclose(ratios[1:], [1.098, 1.0335, 1.016], atol=5e-4)
+    assert ratios == sorted(ratios, reverse=True)
 
 
 @pytest.mark.parametrize("edge", [-0.1, 0.1])

@@ -53,7 +53,7 @@ def _panels(run: Run, frames: Frames) -> Figure:
         panel.set_visible(False)
     assert drawn is not None  # a run has at least one frame
     figure.colorbar(drawn, ax=panels.tolist(), label=style.density_label(run, norm), fraction=0.05)
-    notes = ["time t = learning rate × iterations"] if run.has_learning_rate else []
+    notes = [f"time t = {run.clock}"] if run.clock else []
     notes += ["grey: level lines of the loss"] if has_contours else []
     notes += ["orange: mean so far, dot: now"] if run.mean() is not None else []
     figure.supxlabel("; ".join(notes), fontsize=9, color="0.3")

@@ -64,7 +64,7 @@ def _loss(run: Run, kind: str) -> Array:
     values = np.asarray(run.curves[kind], dtype=float)
     lost = np.asarray(run.curves.get(f"fisher_{kind}", np.full(len(values), np.nan)), dtype=float)
     both = _known(run, kind) & (lost > 0.0)
-    return np.divide(lost, values, out=np.full(len(values), np.nan), where=both)
+    return np.where(both, lost / np.where(both, values, 1.0), np.nan)
 
 
 def _known(run: Run, kind: str) -> npt.NDArray[np.bool_]:

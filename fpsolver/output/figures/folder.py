@@ -31,7 +31,7 @@ class Run:
         fields: Static fields, None where there are none.
         curves: Columns of ``curves.csv``, empty where there are none.
         results: ``results.json``, empty where there is none yet.
-        has_learning_rate: The case is one of SGD, whose time is learning rate times iterations.
+        has_learning_rate: The case is one of SGD, whose time counts iterations.
         case: ``case.toml`` as it stands.
         convergence: ``convergence.json``, empty where there is none.
     """
@@ -51,6 +51,13 @@ class Run:
     def dimension(self) -> int:
         """Of the domain."""
         return len(self.coordinates)
+
+    @property
+    def clock(self) -> str | None:
+        """What the time of SGD is in iterations, whose step with momentum is √η; None where there is no SGD."""
+        if not self.has_learning_rate:
+            return None
+        return "√(learning rate) × iterations" if "momentum" in self.case else "learning rate × iterations"
 
     def field(self, name: str) -> Array | None:
         """A static field on ``fields.mesh()``, (points,), or (points, 3) of a vector; None where there is none."""

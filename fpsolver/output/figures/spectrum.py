@@ -63,7 +63,7 @@ def _value(section: Mapping[str, object], name: str) -> float | None:
 def _heading(run: Run, gap: float | None, states: int) -> str:
     words = "eigenvalues of −L" + (f", {states} of them 0: as many stationary states" if states > 1 else "")
     if gap is not None and gap > 0:
-        unit = " (learning rate × iterations)" if run.has_learning_rate else ""
+        unit = f" ({run.clock})" if run.clock else ""
         words += f"\nspectral gap {gap:.4g}: relaxation time {1 / gap:.4g}{unit}"
     return words
 

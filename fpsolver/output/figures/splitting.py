@@ -80,7 +80,7 @@ def _masses(
     start, end = plateau.get("from"), plateau.get("until")
     if isinstance(start, float) and isinstance(end, float):
         axes.axvspan(max(start, left), end, color="0.9", zorder=0)
-        axes.annotate("plateau", (np.sqrt(max(start, left) * end), 1.02), ha="center", fontsize=9, color="0.35")
+        axes.set_title(f"grey: plateau, t = {start:.3g} to {end:.3g}", fontsize=10)
     else:
         axes.set_title("no plateau" if not plateau.get("exists") else "the plateau is not seen", fontsize=10)
     middles = _thirds(left, right, start, end)

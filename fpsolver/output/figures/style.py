@@ -25,7 +25,6 @@ BLUE, VERMILION, GREEN, ORANGE, SKY, PURPLE = "#0072B2", "#D55E00", "#009E73", "
 PALETTE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 LINES = ("-", "--", "-.", ":")  # so that lines differ in print, too
 TIME = "time t"
-SGD_TIME = "time t (learning rate × iterations)"
 
 _DECADES = 4  # of a logarithmic density scale
 
@@ -82,7 +81,7 @@ def wide_range(times: Array) -> bool:
 
 def time_name(run: Run) -> str:
     """Label of a time axis: where the case has a learning rate, time counts iterations."""
-    return SGD_TIME if run.has_learning_rate else TIME
+    return f"{TIME} ({run.clock})" if run.clock else TIME
 
 
 def time_axis(axes: Axes, times: Array, run: Run) -> npt.NDArray[np.bool_]:

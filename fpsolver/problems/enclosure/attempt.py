@@ -44,6 +44,8 @@ BETWEEN = 1.1
 STEEPEST, HIGHEST = 0.1, 6.0
 """Beyond the highest pass the source rises by so many nats per nat of the potential at most, and so many in all."""
 
+NOT_POSITIVE = "the computed times are not positive: the mesh is too coarse"
+
 SINGULAR = 1e-12
 """Least eigenvalue of D, as a fraction of the largest anywhere, for the maximum principle to hold."""
 
@@ -98,7 +100,8 @@ class Attempt:
         defects: What u misses.
         times: u and v from each start, (starts, 2).
         shift: Least constant that makes s T + shift >= 0 on the exit set.
-        edge: u and v are not more than this where the edge of the region is, which the mesh meets only nearly, (2,).
+        edge: |u| and |v| are not more than this on the exit set: where the edge of the region is, where it is curved
+            and the mesh meets it only nearly, (2,).
         edges: Of u, with what s T needs there, for each cell, (cells,).
         values: u and v at the samples of the cells, (2, cells, q).
         unknowns: Work.
@@ -143,14 +146,15 @@ class Attempt:
 
 
 def attempt(
-    generator: Generator, region: RegionMesh, fixed: Bools, pins: Array, passes: float, starts: Sequence[PETSc.Vec],
-    door: Door, goal: float,
+    generator: Generator, region: RegionMesh, bent: RegionMesh | None, fixed: Bools, pins: Array, passes: float,
+    starts: Sequence[PETSc.Vec], door: Door, goal: float,
 ) -> Attempt | str:  # fmt: skip
     """Solve on a mesh that is whole on one rank and look at every point; a text says why that is in vain.
 
     Args:
         generator: On the mesh of the region.
         region: That mesh.
+        bent: With those facets of the exit set alone that lie on a curved edge; None where all are straight.
         fixed: Nodes of the exit set.
         pins: See `Pinned`.
         passes: Height of the highest pass, in nats.
@@ -161,19 +165,21 @@ def attempt(
     domain, model, steps = region.mesh, generator.model, generator.degree + 2
     samples = CellSamples(domain, model, steps)
     eigenvalues = np.linalg.eigvalsh(samples.diffusion)
-    if eigenvalues[..., 0].min() <= SINGULAR * eigenvalues[..., -1].max():
+    if not eigenvalues[..., 0].min() > SINGULAR * eigenvalues[..., -1].max():
         return "noise does not act in all directions everywhere, and the comparison needs that"
     source = source_of(generator, passes)
     inverse = Pinned(generator, fixed, pins, "enclosure", SolveCount())
     points = generator.quadrature.points
     density = np.exp(source(points.reshape(-1, points.shape[2]))[0]).reshape(points.shape[:2])
     cells, local = region.exit_facets()
-    edge = CurvedEdge(generator, fixed, np.unique(cells), door) if region.curved else None
+    edge = None if bent is None else CurvedEdge(generator, bent, door)
     loads = (generator.total, generator.observable(density))
     solved = [inverse.solve_apart(load) if edge is None else edge.solve(inverse, load) for load in loads]
     inverse.destroy()
     locals_ = [vector.array_r[generator.quadrature.dofs] for _, vector in solved]
     times = np.array([[constant + start.dot(vector) for constant, vector in solved] for start in starts])
+    if not (np.isfinite(times).all() and (times > 0.0).all()):
+        return NOT_POSITIVE
 
     facets, few = FacetSamples(domain, model, steps), FacetSamples(domain, model, 2)
     used = np.ones(len(facets.sides), dtype=bool)
@@ -202,12 +208,16 @@ def attempt(
     values = np.array([constant + jet[0] for (constant, _), jet in zip(solved, jets, strict=True)])
     depth = np.zeros(len(of_tent))
     depth[cells] = -(np.exp(logs) * of_tent)[cells].min(axis=1)
-    beyond = np.zeros((2, len(used)))
-    if edge is not None:
-        at_facets = [
-            constant + facets.values(element, part) for (constant, _), part in zip(solved, locals_, strict=True)
+    at_facets = [constant + facets.values(element, part) for (constant, _), part in zip(solved, locals_, strict=True)]
+    curved = np.zeros(len(used), dtype=bool)
+    if bent is not None:
+        curved[facets.of_cells[bent.exit_facets()]] = True
+    beyond = np.array(
+        [
+            np.where(used | curved, 0.0, np.abs(value).max(axis=1)) + missed(door, facets, curved, value, slope)
+            for value, slope in zip(at_facets, kinks, strict=True)
         ]
-        beyond = np.array([missed(door, facets, ~used, *pair) for pair in zip(at_facets, kinks, strict=True)])
+    )
     edges = beyond[0][facets.of_cells].max(axis=1) + depth
     shift = float(depth.max(initial=0.0))
     return Attempt(defects, times, shift, beyond.max(axis=1), edges, values, generator.unknowns)

@@ -10,7 +10,8 @@ W = u + a v + b (s T + shift) is at least the mean exit time, and u - a v - b (s
 
     a source + b sag >= |residual|,  a kink(v) + b kink(s T) >= |kink(u)|  everywhere,  shift >= -s T on the exit set:
 
--L W >= 1 in the weak sense then, W >= 0 where the process leaves, and the weak maximum principle holds for D > 0.
+-L W >= 1 in the weak sense then, W >= 0 where the process leaves, and the weak maximum principle holds for D > 0. That
+u and v are 0 on the exit set is looked at too: by what they miss it, bounds are wider.
 All is divided by s, which grows towards the pass: few paths ever see a large residual there, and v says how few.
 """
 
@@ -74,15 +75,17 @@ def covered(costs: tuple[float, float], rows: Array, needs: Array) -> tuple[floa
         a, b; None if there are none.
     """
     first, second = rows.T
+    if not np.isfinite(costs).all():
+        return None
     rising, falling = first > 0.0, first < 0.0
     still = ~rising & ~falling
     best: tuple[float, float] | None = None
     for b in HEIGHTS:
         left = needs - b * second
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             least = max(float((left[rising] / first[rising]).max(initial=0.0)), 0.0)
             most = float((left[falling] / first[falling]).min(initial=np.inf))
-        if (left[still] > 0.0).any() or least > most:
+        if not ((left[still] <= 0.0).all() and least <= most):  # nor where something is not a number
             continue
         if best is None or costs[0] * least + costs[1] * b < costs[0] * best[0] + costs[1] * best[1]:
             best = least, b

@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from petsc4py import PETSc
 
+from fpsolver.domain.region_mesh import RegionMesh
+from fpsolver.generator.boundary import exit_nodes
 from fpsolver.generator.generator import Generator
 from fpsolver.generator.pinned import Pinned
 from fpsolver.generator.pointwise import FacetSamples
@@ -22,7 +24,6 @@ from fpsolver.problems.landscape.passes import Door
 
 Array = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
 
 REPEATED = 2
 """So many times the slope is taken from the solution before."""
@@ -33,14 +34,14 @@ class CurvedEdge:
 
     Args:
         generator: On the mesh of the region.
-        fixed: Nodes of the exit set.
-        cells: Cells that have facets there, each once.
+        bent: That mesh, with those facets of the exit set alone that lie on the edge.
         door: The edge of the region.
     """
 
-    def __init__(self, generator: Generator, fixed: Bools, cells: Ints, door: Door) -> None:
+    def __init__(self, generator: Generator, bent: RegionMesh, door: Door) -> None:
         self._generator, self._door = generator, door
-        self._cells = cells
+        cells = np.unique(bent.exit_facets()[0])
+        fixed = exit_nodes(generator.space, bent, generator.model)
         self._dofs = np.asarray(generator.space.dofmap.list[cells])
         self._on_edge = fixed[self._dofs]
         element = generator.space.element.basix_element
@@ -89,7 +90,7 @@ def missed(door: Door, facets: FacetSamples, leaving: Bools, values: Array, slop
     Args:
         door: The edge.
         facets: Samples of the facets.
-        leaving: Those of the exit set.
+        leaving: Those of the exit set that lie on the edge.
         values: Of u at all samples, (facets, q).
         slopes: n . D grad u there, (facets, q).
 

@@ -81,6 +81,7 @@ CURVED = "; curved edges of the exit set are allowed for by their distance from 
 NO_BOUNDS = "no bounds with up to {most:,} unknowns: the computed function misses most near {place}"
 TOO_LARGE = "the first mesh already takes more than {most:,} unknowns"
 WALLS = "curved walls reflect, and the mesh meets them only nearly"
+OUTSIDE = "a start lies so close to the edge that it is outside of the mesh"
 ENDLESS = "the mean time is infinite from some points of the region"
 
 
@@ -237,13 +238,18 @@ def _attempt(
     weight = fitting_weight(setting.reference, wells)
     generator = weighted_generator(region.mesh, setting.model, degree, weight)
     fixed = exit_nodes(generator.space, region, setting.model)
-    if region.curved and not isinstance(setting.case.domain, Box) and _has_walls(generator, region):
+    in_box = isinstance(setting.case.domain, Box)
+    if region.curved and not in_box and _has_walls(generator, region):
         return WALLS
+    bent = (region.without_walls() if in_box else region) if region.curved else None  # walls of a box are straight
     here = replace(problem, generator=generator, fixed=fixed, cells=region.cells, geometry=Cells.of(region.mesh))
-    starts = [start.functional for start in starts_of(setting, wanted, here)]
+    try:
+        starts = [start.functional for start in starts_of(setting, wanted, here)]
+    except BadUsage:  # this mesh is coarser than the one of the exit
+        return OUTSIDE
     door = door_of(setting, wanted, owned_nodes(generator)[fixed])
     try:
-        return attempt(generator, region, fixed, wells.points, wells.top, starts, door, GOAL)
+        return attempt(generator, region, bent, fixed, wells.points, wells.top, starts, door, GOAL)
     except SolverFailed as failure:
         return str(failure).splitlines()[0]
 

@@ -22,6 +22,9 @@ ABOVE_REST = 1e4
 """An entropy so many times larger than what will be left of it tells its slope to a hundredth: what the evolution and
 the stationary density disagree about enters it by the geometric mean of both."""
 
+NEGLIGIBLE = 1e-2
+"""A late rate is fitted where no more than this share of the entropy is in doubt."""
+
 CLEAR = 1e-4
 """The balance is judged where no more than this share of its terms is in doubt."""
 
@@ -71,7 +74,9 @@ class Curve:
 
     def rate(self) -> LateRate:
         """The late rate."""
-        return late_rate(self.times[self.outputs], self.values[self.outputs], self.floor)
+        doubts = np.array([each.in_doubt for each in self.measured])
+        values = np.where(doubts <= NEGLIGIBLE, self.values, np.nan)
+        return late_rate(self.times[self.outputs], values[self.outputs], self.floor)
 
     def entry(self, rate: LateRate) -> dict[str, object]:
         """The entry of ``results.json``."""

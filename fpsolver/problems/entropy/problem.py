@@ -13,6 +13,7 @@ from fpsolver.certificate import Check
 from fpsolver.generator.generator import Generator
 from fpsolver.problems.base import Answer, Setting
 from fpsolver.problems.entropy.curve import ENTRIES, INTERESTING
+from fpsolver.problems.entropy.late_rate import LateRate
 from fpsolver.problems.entropy.table import contradictions, summary_of
 from fpsolver.problems.entropy.theory import theory_of_decay
 from fpsolver.problems.entropy.watcher import EntropyWatcher
@@ -24,6 +25,9 @@ from fpsolver.quantity import Quantity
 
 BALANCE = {False: 1e-2, True: 1e-6}
 """Largest relative defect of dH/dt = -I. It converges with the mesh; in the monotone scheme the balance is exact."""
+
+SLOW = 0.1
+"""An entropy that loses less than this fraction of itself to its slowest mode will not show its late rate."""
 
 
 def solve_entropy(setting: Setting) -> Answer:
@@ -39,7 +43,8 @@ def solve_entropy(setting: Setting) -> Answer:
     if watcher.why is not None:
         return _nothing(setting, generator, watcher.why)
     curves = watcher.curves()
-    rates = {curve.name: curve.rate() for curve in curves}
+    gap, balanced = _spectrum(setting)
+    rates = {curve.name: _awaited(curve.rate(), gap, float(curve.times[-1])) for curve in curves}
     entries = {curve.name: curve.entry(rates[curve.name]) for curve in curves}
     results: dict[str, object] = {**entries, "mixing_time": curves[0].mixing_time(), **_distance(watcher)}
     checks: list[Check] = []
@@ -50,7 +55,6 @@ def solve_entropy(setting: Setting) -> Answer:
         if defects:
             checks.append(Check("entropy: balance dH/dt = -I, relative", max(defects), BALANCE[generator.monotone]))
         checks.append(Check("backward error of solves", watcher.count.backward_error, BACKWARD_ERROR))
-    gap, balanced = _spectrum(setting)
     theory = theory_of_decay(setting, {name: _rate(entry) for name, entry in entries.items()}, gap, balanced)
     summary = [line for curve in curves for line in _summary(curve.name, entries[curve.name])]
     summary.append(("mixing time", results["mixing_time"]))
@@ -95,6 +99,17 @@ def _spectrum(setting: Setting) -> tuple[Quantity, bool]:
     if not modes:
         return Quantity(None, why="no eigenvalue but 0 was found"), state.balanced
     return Quantity(modes[0].value.real, scale="log"), state.balanced
+
+
+def _awaited(rate: LateRate, gap: Quantity, end: float) -> LateRate:
+    """A late rate; where there is none because the slowest decay takes far longer than the evolution, it says that."""
+    if rate.rate is not None or gap.value is None or 2.0 * gap.value * end > SLOW:
+        return rate
+    return LateRate(
+        None,
+        why=f"the slowest mode decays at {2.0 * gap.value:.2g}, twice the spectral gap: hardly at all by the end of "
+        "the evolution; what is seen to fall belongs to faster ones",
+    )
 
 
 def _rate(entry: dict[str, object]) -> Quantity | None:

@@ -33,7 +33,7 @@ Bools = npt.NDArray[np.bool_]
 RIM = 0.03
 """A density is well known where what its last degree adds is below this fraction of it; beyond begins the doubt."""
 
-NEGLIGIBLE = 1e-2
+TOLERABLE = 5e-2
 """An entropy is a number if so much of it, or less, is in doubt."""
 
 LEAST = -1000.0

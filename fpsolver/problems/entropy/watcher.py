@@ -16,7 +16,7 @@ from fpsolver.linalg import Factorization, SolveCount
 from fpsolver.problems.base import Setting
 from fpsolver.problems.entropy.curve import ABOVE_REST, Curve
 from fpsolver.problems.entropy.dissipation import Entropy, entropies
-from fpsolver.problems.entropy.rows import NEGLIGIBLE, ChainGauge, FieldGauge, Gauge, Measured
+from fpsolver.problems.entropy.rows import TOLERABLE, ChainGauge, FieldGauge, Gauge, Measured
 from fpsolver.problems.entropy.target import why_not
 from fpsolver.problems.stationary.density import settled_density
 from fpsolver.problems.stationary.whole import whole
@@ -82,7 +82,7 @@ class EntropyWatcher:
         self.release()
         companion, evolution = self._setting.is_companion, self._setting.case.evolution
         assert evolution is not None
-        most = DOUBTED if companion else NEGLIGIBLE
+        most = DOUBTED if companion else TOLERABLE
         if generator.monotone:
             self._gauge = ChainGauge(generator, self._target, most)
             return

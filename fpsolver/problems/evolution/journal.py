@@ -13,10 +13,12 @@ from fpsolver.certificate import Check
 from fpsolver.domain.lattice import sublattice
 from fpsolver.domain.locate import point_rules
 from fpsolver.errors import BadUsage
+from fpsolver.generator.collecting import Counted
 from fpsolver.generator.generator import Generator
 from fpsolver.generator.monotone import sign_defect
 from fpsolver.generator.projection import Projection, project
 from fpsolver.problems.base import Answer, Setting, Watcher
+from fpsolver.problems.evolution.passages import Passages
 from fpsolver.problems.limits import BACKWARD_ERROR, KERNEL_DEFECT, SIGN_DEFECT
 from fpsolver.problems.observables import Observables
 from fpsolver.problems.stationary.close_weight import coefficients_of
@@ -40,6 +42,9 @@ NEGLIGIBLE = 1e-3
 """A mass, or the density that it would have spread over the domain, whose relative error is of no interest."""
 
 
+NOTHING_LEFT = "nothing is left of the density but the error of the time integration"
+
+
 class Journal:
     """Rows, frames, final answer and certificate of an evolution.
 
@@ -52,6 +57,7 @@ class Journal:
     def __init__(self, setting: Setting, generator: Generator, watchers: Sequence[Watcher] = ()) -> None:
         self._setting = setting
         self._watchers = watchers
+        self._passages = Passages(setting)
         self._drift = self._moved = self._kernel = self._signs = 0.0
         self._lowest = np.inf
         self._steps = 0
@@ -72,19 +78,20 @@ class Journal:
         for watcher in self._watchers:
             watcher.enter(generator)
 
-    def note(self, state: State, *, frame: bool) -> None:
+    def note(self, state: State, counted: Counted | None, *, frame: bool) -> None:
         """Record a state: a row of the curves, and a frame if asked for. Collective."""
-        self._last = state
+        self._last, self._counted = state, counted
         if self._setting.is_companion and not self._watchers:  # only the last one counts
             return
         projection = self._measure()
         more: dict[str, float] = {}
         for watcher in self._watchers:
             more |= watcher.note(state.time, state.vector, projection, is_output=state.is_output)
-        self._drift = max(self._drift, abs(self._moments.mass - 1.0))
+        more |= self._passages.columns(counted)
+        self._drift = max(self._drift, abs(self._moments.mass + self._passages.gone(counted) - 1.0))
         self._lowest = min(self._lowest, projection.minimum)
         if state.is_output:
-            self._moved = max(self._moved, projection.moved)
+            self._moved = max(self._moved, projection.moved * min(abs(self._moments.mass), 1.0))
         recorder = self._setting.recorder
         recorder.row(state.time, self._steps, self._moments, projection.minimum, more)
         self._steps += 1
@@ -121,6 +128,7 @@ class Journal:
         if self._setting.is_companion:
             self._measure()
         time_error = settings.time_error + TIME_SHARE * settings.tolerance + ROUND_OFF
+        time_error += self._passages.round_off(self._counted, self._last.time)
         quantities = self._quantities(time_error)
         results: dict[str, object] = {
             "time": self._last.time,
@@ -132,6 +140,7 @@ class Journal:
             "moved_mass": self._moved,
             "time_error": settings.time_error,
             **quantities,
+            **self._passages.results(self._counted, time_error),
         }
         return Answer(
             "evolution",
@@ -158,16 +167,17 @@ class Journal:
                 more than so many times its largest value.
         """
         moments, reach = self._moments, self._reach
-        floors = 4.0 * time_error * np.outer(reach, reach)  # x y - E[x] y - E[y] x + E[x] E[y]
+        of_all = self._passages.relative(time_error, moments.mass)
+        floors = 4.0 * of_all * np.outer(reach, reach)  # x y - E[x] y - E[y] x + E[x] E[y]
         pairs = range(len(reach))
+
+        def known(value: float, floor: float) -> Quantity:
+            return Quantity(None, why=NOTHING_LEFT) if of_all >= 1.0 else Quantity(float(value), floor=float(floor))
+
         return {
             "mass": Quantity(moments.mass, floor=time_error, size=1.0),
-            "mean": [
-                Quantity(float(value), floor=float(time_error * reach[i])) for i, value in enumerate(moments.mean)
-            ],
-            "covariance": [
-                [Quantity(float(moments.covariance[i, j]), floor=float(floors[i, j])) for j in pairs] for i in pairs
-            ],
+            "mean": [known(value, of_all * reach[i]) for i, value in enumerate(moments.mean)],
+            "covariance": [[known(moments.covariance[i, j], floors[i, j]) for j in pairs] for i in pairs],
             "regions": {
                 name: Quantity(value, floor=time_error, size=NEGLIGIBLE) for name, value in moments.regions.items()
             },
@@ -182,6 +192,7 @@ class Journal:
             *((f"mean of {name}", value) for name, value in zip(names, results["mean"], strict=True)),
             *((f"standard deviation of {name}", f"{value:.8g}") for name, value in zip(names, spread, strict=True)),
             *((f"mass in {name}", value) for name, value in results["regions"].items()),
+            *self._passages.summary(results),
         ]
 
     def _checks(self, settings: Settings) -> list[Check]:
@@ -189,7 +200,7 @@ class Journal:
         most_moved = settings.tolerance if self._generator.monotone else MOST_MOVED
         checks = [
             Check("constants in the kernel of K, relative", self._kernel, KERNEL_DEFECT),
-            Check("evolution: mass drift", self._drift, MASS_DRIFT),
+            Check(self._passages.balance, self._drift, MASS_DRIFT),
             Check("evolution: smallest density", self._lowest, 0.0, at_least=True),
             Check("evolution: mass moved by the projection at an output time", self._moved, most_moved),
             Check("evolution: componentwise backward error of solves", settings.count.backward_error, BACKWARD_ERROR),

@@ -31,6 +31,11 @@ HIGHEST = 25.0
 """Ceiling while coefficients vary: round-off of a density, over the root of the weight, stays below the tolerance."""
 
 
+COARSE = 16.0
+"""Ceiling of the closer weight on meshes of companions, the same as for the reference weight: deeper in the tails they
+do not resolve it, and modes grow there."""
+
+
 class Ladder:
     """The weights tried so far, by the ratio of noise to drift that they belong to. All methods are collective.
 
@@ -46,7 +51,8 @@ class Ladder:
         if setting.case.entropy is not None and why_not(setting) is None:
             close = close_weight(setting).weight
             if close.kind == REFINED:
-                self._close = Comparison(close, setting.quadrature_points, setting.domain.comm)
+                highest = COARSE if setting.is_companion else None
+                self._close = Comparison(close, setting.quadrature_points, setting.domain.comm, highest)
 
     def first(self, leg: Leg, sample: Sample) -> Weight:
         """The weight with the highest ceiling that a density allows on a leg; none where it reaches too far."""

@@ -6,23 +6,21 @@ fallen by a certain factor; and its weight belongs to the largest ratio on it, b
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from petsc4py import PETSc
 
 from fpsolver.case import Case
 from fpsolver.case.course import Schedule, is_constant
-from fpsolver.generator.affine import AffineGenerator, affine_generator
+from fpsolver.generator.affine import affine_generator
 from fpsolver.generator.choice import reference_weight
-from fpsolver.generator.generator import Generator
 from fpsolver.generator.weight import Weight
 from fpsolver.model.scaled import ScaledModel
 from fpsolver.problems.base import Setting
-from fpsolver.propagation import PROPAGATORS, Factors, Settings, State, sdirk_varying
+from fpsolver.problems.evolution.carriers import Carrier, Opened, Steady, Varying
+from fpsolver.problems.openings import openings
+from fpsolver.propagation import Factors, Settings
 
 Array = npt.NDArray[np.float64]
 
@@ -60,48 +58,6 @@ class Leg:
     switches: bool
 
 
-class Carrier(Protocol):
-    """Carries a density through a leg."""
-
-    @property
-    def generator(self) -> Generator:
-        """What the states refer to."""
-        ...
-
-    def states(self, start: PETSc.Vec, times: Sequence[float], settings: Settings, now: float) -> Iterator[State]:
-        """The states from now through the times."""
-        ...
-
-
-@dataclass(frozen=True)
-class Steady:
-    """Constant coefficients."""
-
-    generator: Generator
-    method: str
-
-    def states(self, start: PETSc.Vec, times: Sequence[float], settings: Settings, now: float) -> Iterator[State]:
-        """By the method of the case."""
-        return PROPAGATORS[self.method](self.generator, start, times, settings, now)
-
-
-@dataclass(frozen=True)
-class Varying:
-    """Coefficients that depend on time."""
-
-    affine: AffineGenerator
-    factors: Factors
-
-    @property
-    def generator(self) -> Generator:
-        """What the states refer to."""
-        return self.affine.whole
-
-    def states(self, start: PETSc.Vec, times: Sequence[float], settings: Settings, now: float) -> Iterator[State]:
-        """By sdirk."""
-        return sdirk_varying(self.affine, self.factors, start, times, settings, now)
-
-
 def legs_of(case: Case) -> list[Leg]:
     """The legs of the evolution of a case, in order."""
     assert case.evolution is not None
@@ -130,10 +86,12 @@ def reference_for(setting: Setting, ratio: float) -> Weight:
     return replace(found, ratio=ratio)
 
 
-def carrier_of(setting: Setting, leg: Leg, weight: Weight) -> Carrier:
+def carrier_of(setting: Setting, leg: Leg, weight: Weight, settings: Settings) -> Carrier:
     """What carries a density through a leg, with a weight. Collective."""
     case = setting.case
     assert case.evolution is not None
+    if case.boundary is not None:
+        return Opened(openings(setting, setting.generator(weight)), case.evolution.method, settings)
     if not leg.constant:
         degree, added = case.discretization.degree, case.noise.regularization
         return Varying(affine_generator(setting.domain, setting.model, degree, weight, added), leg.factors)

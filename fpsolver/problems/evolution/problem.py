@@ -11,14 +11,14 @@ from petsc4py import PETSc
 
 from fpsolver.generator.generator import Generator
 from fpsolver.generator.weight import Weight
-from fpsolver.linalg import Factorization
 from fpsolver.problems.base import Answer, Setting, Watcher
+from fpsolver.problems.evolution.carriers import Carrier
 from fpsolver.problems.evolution.dials import Dials
 from fpsolver.problems.evolution.earlier import earlier_density
 from fpsolver.problems.evolution.initial import InitialDensity, initial_density
 from fpsolver.problems.evolution.journal import Journal
 from fpsolver.problems.evolution.ladder import Ladder, sampled
-from fpsolver.problems.evolution.legs import Carrier, Leg, carrier_of, legs_of
+from fpsolver.problems.evolution.legs import Leg, carrier_of, legs_of
 from fpsolver.problems.evolution.watchers import WATCHERS
 from fpsolver.problems.walls import WallWatcher
 from fpsolver.propagation import Settings, State
@@ -73,15 +73,17 @@ def _evolved(setting: Setting) -> Evolved:
     initial = _initial(setting)
     legs, ladder = legs_of(case), Ladder(setting)
     weight = ladder.first(legs[0], (initial.rule.points, initial.rule.weights, initial.density))
-    carrier = carrier_of(setting, legs[0], weight)
+    carrier = carrier_of(setting, legs[0], weight, settings)
     generator = carrier.generator
     _announce(setting, generator)
-    vector = _solved(generator, generator.quadrature.functional_of_rule(initial.rule, initial.density), settings)
+    functional = generator.quadrature.functional_of_rule(initial.rule, initial.density)
+    vector = carrier.loaded(functional, None, settings)
     walls = WallWatcher(setting)
     if not setting.is_companion:
         watchers.append(walls)
     journal = Journal(setting, generator, watchers)
-    journal.note(State(0.0, vector, 0, is_output=False), frame=not initial.is_point)
+    first = State(0.0, carrier.density(vector), 0, is_output=False)
+    journal.note(first, carrier.counted(vector), frame=not initial.is_point)
     for leg in legs:
         way = _Way(setting, leg, settings, ladder, journal)
         if leg is not legs[0]:
@@ -112,12 +114,12 @@ class _Way:
 
     def entered(self, before: Carrier, vector: PETSc.Vec) -> tuple[Carrier, PETSc.Vec]:
         """The density at the start of the leg, with what carries it on; the same as before where that serves."""
-        density = before.generator.density(vector)
+        density = before.generator.density(before.density(vector))
         sample, present = sampled(before.generator, density), before.generator.weight
         if self.leg.switches:
-            return self._exchanged(before, density, self.ladder.next(self.leg, sample), self.leg.start)
+            return self._exchanged(before, vector, self.ladder.next(self.leg, sample), self.leg.start)
         weight = self.ladder.better(self.leg, present, sample)
-        return (before, vector) if weight is None else self._exchanged(before, density, weight, self.leg.start)
+        return (before, vector) if weight is None else self._exchanged(before, vector, weight, self.leg.start)
 
     def through(self, carrier: Carrier, vector: PETSc.Vec) -> tuple[Carrier, PETSc.Vec]:
         """Carry a density to the end of the leg; every state of interest is noted."""
@@ -132,24 +134,26 @@ class _Way:
                 now, vector = state.time, state.vector
                 is_output = state.is_output and now in outputs
                 if every or state.is_output:
-                    self.journal.note(replace(state, is_output=is_output), frame=is_output)
+                    seen = replace(state, vector=carrier.density(vector), is_output=is_output)
+                    self.journal.note(seen, carrier.counted(vector), frame=is_output)
                 ahead = [time for time in ahead if time > now]
                 self.setting.progress(sum(time <= now for time in outputs) / len(outputs), f"t = {now:.6g}")
                 if ahead and is_output and now - leg.start >= RECONSIDER * (considered - leg.start):
                     considered = now
-                    density = carrier.generator.density(vector)
+                    density = carrier.generator.density(carrier.density(vector))
                     better = self.ladder.better(leg, carrier.generator.weight, sampled(carrier.generator, density))
                     if better is not None:
-                        carrier, vector = self._exchanged(carrier, density, better, now)
+                        carrier, vector = self._exchanged(carrier, vector, better, now)
                         break
         return carrier, vector
 
-    def _exchanged(self, before: Carrier, density: Array, weight: Weight, now: float) -> tuple[Carrier, PETSc.Vec]:
+    def _exchanged(self, before: Carrier, vector: PETSc.Vec, weight: Weight, now: float) -> tuple[Carrier, PETSc.Vec]:
         """The same density with respect to another weight: its M-projection, which keeps the mass."""
-        found = carrier_of(self.setting, self.leg, weight)
+        found = carrier_of(self.setting, self.leg, weight, self.settings)
         generator = found.generator
         _announce(self.setting, generator, now)
-        vector = _solved(generator, generator.quadrature.functional(density), self.settings)
+        functional = generator.quadrature.functional(before.generator.density(before.density(vector)))
+        vector = found.loaded(functional, before.counted(vector), self.settings)
         self.journal.enter(generator)
         return found, vector
 
@@ -192,11 +196,3 @@ def _initial(setting: Setting) -> InitialDensity:
         2 * case.discretization.degree + 4,
         lambda folder: earlier_density(*setting.earlier(folder), setting.domain.comm),
     )
-
-
-def _solved(generator: Generator, functional: PETSc.Vec, settings: Settings) -> PETSc.Vec:
-    """h with M h = functional."""
-    mass = Factorization(generator.mass, "mass", symmetric=True, count=settings.count)
-    vector = mass.solve(functional)
-    mass.destroy()
-    return vector

@@ -25,12 +25,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from fpsolver.case.wrapping import nearest
 from fpsolver.generator.wells import lattice_of
 from fpsolver.model.critical import CriticalPoint
 from fpsolver.problems.exit.exponent import Exponent
 from fpsolver.problems.landscape.edge_minima import EdgeMinimum, edge_minima
 from fpsolver.problems.landscape.passes import Basins, Door, Flood
+from fpsolver.wrapping import nearest
 
 Array = npt.NDArray[np.float64]
 

@@ -84,11 +84,12 @@ def door_of(setting: Setting, wanted: Exit, nodes: Array) -> Door:
 
 
 def unless(reason: str | None, theory: Mapping[str, object]) -> dict[str, object]:
-    """The theory of a start; where its mean time is infinite for a reason, the lower bound alone."""
+    """The theory of a start; where its mean time is infinite, the lower bound and why there is no other."""
     if reason is None or not theory:
         return dict(theory)
     never = Quantity(None, why=reason, infinite=True)
-    return {"kramers": never, "upper": never} | {key: theory[key] for key in theory if key.startswith("lower")}
+    kept = {key: value for key, value in theory.items() if key.startswith(("lower", "enclosure"))}
+    return {"kramers": never, "upper": never} | kept
 
 
 def critical_of(setting: Setting) -> list[CriticalPoint]:
@@ -175,7 +176,9 @@ def _kramers(
         return "D depends on the point, so that grad f / D has no potential around a circle"
     points = lattice_of(box.lower, box.upper)
     ends = absorbing(points.reshape(-1, box.dimension)).reshape(points.shape[:-1])
-    return Kramers(exponent, critical, door, basins_of(exponent, box.lower, box.upper, door, ends, box.inside, box.periods))
+    return Kramers(
+        exponent, critical, door, basins_of(exponent, box.lower, box.upper, door, ends, box.inside, box.periods)
+    )
 
 
 def _law(kramers: Kramers | str, start: Array) -> Entry:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fpsolver.case.wrapping import nearest, wrapped
 from fpsolver.model import Model
 from fpsolver.problems.landscape.passes import Door
+from fpsolver.wrapping import nearest, wrapped
 
 Array = npt.NDArray[np.float64]
 

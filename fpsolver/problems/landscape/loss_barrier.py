@@ -54,7 +54,9 @@ def loss_basins(model: Model, domain: Domain, door: Door, absorbing: Callable[[A
     with np.errstate(all="ignore"):
         loss = np.nan_to_num(model.loss(flat), nan=np.inf, posinf=np.inf, neginf=np.inf)
     loss = np.where(domain.inside(flat) | exits, loss, np.inf)  # nothing is beyond walls that reflect
-    return Basins(points, loss.reshape(points.shape[:-1]), exits.reshape(points.shape[:-1]), np.isfinite(domain.periods))
+    return Basins(
+        points, loss.reshape(points.shape[:-1]), exits.reshape(points.shape[:-1]), np.isfinite(domain.periods)
+    )
 
 
 def loss_barrier(

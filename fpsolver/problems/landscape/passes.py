@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from fpsolver.case.wrapping import wrapped
 from fpsolver.generator.wells import connected
+from fpsolver.wrapping import wrapped
 
 Array = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 from mpi4py import MPI
 
-from fpsolver.case.wrapping import nearest, wrapped
 from fpsolver.generator.wells import flooded, lattice_of
 from fpsolver.problems.base import Setting
 from fpsolver.problems.exit.theory import critical_of
 from fpsolver.problems.stationary.settled import State
 from fpsolver.runtime import on_root
+from fpsolver.wrapping import nearest, wrapped
 
 Array = npt.NDArray[np.float64]
 
@@ -124,4 +124,4 @@ def _neighbour(
 ) -> npt.NDArray[np.integer]:
     """Places of the lattice (n, d), brought back to it: to its ends, or round where these are one."""
     counts = np.array(shape)
-    return np.where(closes, index % (counts - 1), np.clip(index, 0, counts - 1))
+    return np.asarray(np.where(closes, index % (counts - 1), np.clip(index, 0, counts - 1)))

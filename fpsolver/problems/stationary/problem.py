@@ -26,6 +26,7 @@ from fpsolver.problems.stationary.modes import modes_of
 from fpsolver.problems.stationary.settled import State, write_fields
 from fpsolver.problems.stationary.several import solve_several
 from fpsolver.problems.stationary.spectrum import Metastable, Mode, metastable, spectrum
+from fpsolver.problems.stationary.through import solve_through
 from fpsolver.problems.stationary.whole import whole
 from fpsolver.problems.walls import with_walls
 from fpsolver.quantity import Quantity
@@ -44,6 +45,8 @@ def solve_stationary(setting: Setting) -> Answer:
     """
     case = setting.case
     assert case.stationary is not None
+    if case.boundary is not None:
+        return solve_through(setting)
     domain = whole(setting)
     generator, found = domain.generator, domain.wells
     if not domain.settles:

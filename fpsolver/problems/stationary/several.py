@@ -1,8 +1,8 @@
 """More than one stationary state, or one without a density: noise that vanishes splits the domain into classes.
 
 Each class that nothing leaves carries a stationary state of its own: a density, solved for on its cells alone, or a
-point at which mass collapses. Where the process ends then depends on where it starts, so there is no answer for the
-whole domain, and the classes are described one by one.
+point, curve or surface at which mass collapses. Where the process ends then depends on where it starts, so there is no
+answer for the whole domain, and the classes are described one by one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from fpsolver.linalg import SolveCount
 from fpsolver.problems.base import Answer, Setting
 from fpsolver.problems.limits import BACKWARD_ERROR, KERNEL_DEFECT, NEGATIVE_MASS
 from fpsolver.problems.observables import Observables
-from fpsolver.problems.stationary.classes import DENSITY, Class
+from fpsolver.problems.stationary.classes import DENSITY, POINT_MASS, Class
 from fpsolver.problems.walls import with_walls
 from fpsolver.quantity import Quantity
 
@@ -31,6 +31,7 @@ Array = npt.NDArray[np.float64]
 
 NOT_ONE = "there is more than one stationary state, and the start decides; see the classes"
 COLLAPSED = "the mass collapses to a point: there is no density"
+ONTO_A_SET = "the mass collapses onto a curve or surface: there is no density; noise.regularization adds noise"
 NO_SPECTRUM = "the spectrum is computed only where there is one stationary density"
 
 
@@ -72,7 +73,7 @@ def solve_several(setting: Setting, generator: Generator, wells: Array, found: S
     ]
     only = parts[0] if len(parts) == 1 else None
     results: dict[str, object] = {"states": len(parts), "classes": parts, "unknowns": generator.unknowns}
-    why = NOT_ONE if only is None else COLLAPSED
+    why = NOT_ONE if only is None else COLLAPSED if only["kind"] == POINT_MASS else ONTO_A_SET
     results |= _for_all(setting, only, why)
     probes = [{"stationary_density": Quantity(None, why=why)} for _ in setting.case.probes]
     warnings = [f"stationary: {describe(found)}"]
@@ -112,6 +113,8 @@ def _spread(setting: Setting, generator: Generator, each: Class, vector: PETSc.V
 
 def _collapsed(setting: Setting, each: Class) -> dict[str, object]:
     case = setting.case
+    if each.kind != POINT_MASS:
+        return _entry(each) | {"regions": dict.fromkeys(case.regions, Quantity(None, why=ONTO_A_SET))}
     point = (each.lower + each.upper) / 2.0
     inside = {
         name: float(at_points(region.level, case.coordinates)(point[None])[0] < 0.0)
