@@ -47,6 +47,8 @@ def resolve(
         case["evolution"].setdefault("end_time", evolution.end_time)
         if "output_times" in raw["evolution"]:
             del case["evolution"]["frames"]
+    if "boundary" in case and "stationary" in case:
+        del case["stationary"]["eigenvalues"]  # what stands between an influx and a sink has none
     noise = case["noise"]
     if "learning_rate" in noise:
         noise.setdefault("covariance", "samples")

@@ -1,6 +1,6 @@
 """Where a density leaves a domain through its boundary, where it comes in, and how much of it has.
 
-On an absorbing part of the boundary with outward normal n
+A facet belongs to a part of the boundary if its middle does. On an absorbing part with outward normal n
 
     n . D n > 0                  noise carries paths out: h = 0 there, as u = 0 for the backward equation
     n . D n = 0, -a . n > 0      drift carries them out: nothing may be imposed on a density, and it flows out freely,
@@ -39,6 +39,7 @@ Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 Parts = Callable[[Array, Array], Ints]
 """Points (n, d) of the boundary and outward normals there -> numbers of parts, (n,)."""
+Influx = tuple[Callable[[Array], Array], Level]
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class OpenBoundary:
 
 
 def open_boundary(
-    generator: Generator, absorbing: Level, parts: Parts, count: int, influx: Callable[[Array], Array] | None
+    generator: Generator, absorbing: Level, parts: Parts, count: int, influx: Influx | None
 ) -> OpenBoundary:
     """Find out where the density of a generator leaves. Collective.
 
@@ -107,22 +108,23 @@ def open_boundary(
         absorbing: Negative on the absorbing part of the boundary.
         parts: Which part of the boundary a point belongs to.
         count: Of parts.
-        influx: Points of the boundary (n, d) to what comes in per area and time, (n,); None: nothing does.
+        influx: What comes in per area and time at points (n, d), (n,), and the level that is negative where it does;
+            None: nothing comes in.
     """
     space, model = generator.space, generator.model
     domain, quadrature = space.mesh, generator.quadrature
     boundary = boundary_rule(domain, quadrature.cells, 2 * generator.degree + 4)
     points, normals = boundary.rule.points, boundary.normals
-    here = absorbing(points) < 0.0
+    middle = boundary_rule(domain, quadrature.cells, 1)  # one point per facet, in the order of the larger rule
+    leaving, place = absorbing(middle.rule.points) < 0.0, parts(middle.rule.points, middle.normals)
+    each = len(points) // max(len(leaving), 1)  # points per facet, which belongs to a part as a whole
+    here, number = np.repeat(leaving, each), np.repeat(place, each)
     noise, drift, _ = across(model, points, normals)
     flows = here & (noise <= ALONG) & (drift > 0.0)
-    number = parts(points, normals)
 
-    middle = boundary_rule(domain, quadrature.cells, 1)  # one point per facet, facet number by facet number
     cell, facet = outer_facets(domain)
     order = np.argsort(facet, kind="stable")
     cell, facet = cell[order], facet[order]
-    leaving, place = absorbing(middle.rule.points) < 0.0, parts(middle.rule.points, middle.normals)
     closed = np.zeros((count, generator.one.getLocalSize()), dtype=bool)
     for part in range(count):
         chosen = leaving & (place == part)
@@ -141,7 +143,9 @@ def open_boundary(
         transport.axpy(1.0, _outflow_matrix(generator, boundary, speed, outflow))
     source = None
     if influx is not None:
-        source = quadrature.functional_of_rule(boundary.rule, influx(points))
+        density, where = influx
+        enters = np.repeat(where(middle.rule.points) < 0.0, each)
+        source = quadrature.functional_of_rule(boundary.rule, np.where(enters, density(points), 0.0))
     characteristic = (float(out / area), float(nothing / area)) if area > 0.0 else (0.0, 0.0)
     return OpenBoundary(generator, closed, outflow, transport, source, characteristic)
 

@@ -27,8 +27,9 @@ from petsc4py import PETSc
 
 from fpsolver.generator.chain import Chain
 from fpsolver.generator.generator import Generator
+from fpsolver.generator.inverse import inverse
 from fpsolver.generator.quadrature import owned_vector
-from fpsolver.linalg import Factorization, SolveCount
+from fpsolver.linalg import SolveCount
 
 Array = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -75,7 +76,7 @@ class Pinned:
         if transposed:
             matrix.transpose()
         symmetric = generator.reversible and not transposed
-        self._factors = Factorization(matrix, name, symmetric=symmetric, count=count)
+        self._factors = inverse(generator, matrix, name, count, symmetric=symmetric, rows=self._rest)
         self._small = matrix.createVecRight()
         self.forward = [self._unit(pin, transposed=True) for pin in self._pins]
         self.backward = self.forward if symmetric else [self._unit(pin, transposed=False) for pin in self._pins]

@@ -67,7 +67,7 @@ def reached(model: Model, lower: Sequence[float], upper: Sequence[float], points
     around = points.reshape(-1, *[1] * d, d) + size * offsets
     found = _fields(model, around.reshape(-1, d), size)
     noise, drift = (
-        (part / scale).reshape(*around.shape[:-1], -1, d) for part, scale in zip(found, scales, strict=True)
+        (part / scale).reshape(*around.shape[:-1], part.shape[1], d) for part, scale in zip(found, scales, strict=True)
     )
     spanned, newest, carried = [_centre(noise, d)], noise, _centre(drift, d)
     for _ in range(d - 1):
@@ -114,4 +114,4 @@ def _brackets(one: Array, other: Array, d: int) -> Array:
     """[X, Y] for all X of the first fields and Y of the second, at the inner points."""
     bent = np.einsum("...jik,...mk->...mji", _slopes(other, d), _inner(one, d))
     bent = bent - np.einsum("...mik,...jk->...mji", _slopes(one, d), _inner(other, d))
-    return np.asarray(bent.reshape(*bent.shape[:-3], -1, d))
+    return np.asarray(bent.reshape(*bent.shape[:-3], bent.shape[-3] * bent.shape[-2], d))

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import numpy.typing as npt
 
 from fpsolver.case import MeshFile
 from fpsolver.domain.ground import group_level
-from fpsolver.domain.levelset import Level
 from fpsolver.domain.regions import at_points
 from fpsolver.errors import BadUsage
 from fpsolver.generator.generator import Generator
-from fpsolver.generator.open_boundary import OpenBoundary, open_boundary
+from fpsolver.generator.open_boundary import Influx, OpenBoundary, open_boundary
 from fpsolver.problems.base import Setting
 from fpsolver.problems.walls import numbered, walls_of
 
@@ -52,20 +49,17 @@ def part_names(setting: Setting) -> list[str]:
     return [wall.name for wall in walls_of(setting.case.domain)] or [WHOLE]
 
 
-def influx_of(setting: Setting) -> Callable[[Array], Array] | None:
-    """What comes in per area and time at points of the boundary; None where nothing does."""
+def influx_of(setting: Setting) -> Influx | None:
+    """What comes in per area and time at points of the boundary, and where; None where nothing does."""
     boundary, domain, names = setting.case.boundary, setting.case.domain, setting.case.coordinates
     if boundary is None or boundary.influx is None:
         return None
     density = at_points(boundary.influx, names)
-    where: Level
     if boundary.influx_on is not None:
-        where = at_points(boundary.influx_on, names)
-    else:
-        assert isinstance(domain, MeshFile)
-        assert boundary.influx_group is not None
-        where = group_level(domain, boundary.influx_group)
-    return lambda points: np.where(where(points) < 0.0, density(points), 0.0)
+        return density, at_points(boundary.influx_on, names)
+    assert isinstance(domain, MeshFile)
+    assert boundary.influx_group is not None
+    return density, group_level(domain, boundary.influx_group)
 
 
 def _announce(setting: Setting, found: OpenBoundary) -> None:

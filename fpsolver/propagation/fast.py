@@ -21,9 +21,10 @@ from petsc4py import PETSc
 from scipy.linalg import expm
 
 from fpsolver.generator.generator import Generator
+from fpsolver.generator.inverse import inverse
 from fpsolver.generator.quadrature import owned_vector
 from fpsolver.generator.slow import Slow
-from fpsolver.linalg import Factorization, SolveCount
+from fpsolver.linalg import SolveCount
 
 Array = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -249,7 +250,7 @@ class _Shifted:
         whole = generator.shifted(gamma)
         matrix = whole.createSubMatrix(nodes, nodes)
         whole.destroy()
-        self._factors = Factorization(matrix, "survival", symmetric=generator.reversible, count=count)
+        self._factors = inverse(generator, matrix, "survival", count, symmetric=generator.reversible, rows=self._free)
         self._small = matrix.createVecRight()
 
     def solve(self, load: PETSc.Vec) -> PETSc.Vec:

@@ -22,7 +22,7 @@ from scipy.linalg import eigh, expm
 
 from fpsolver.errors import SolverFailed
 from fpsolver.generator.generator import Generator
-from fpsolver.linalg import Factorization
+from fpsolver.generator.inverse import inverse
 from fpsolver.propagation.base import Settings, State, l1_scale
 
 Array = npt.NDArray[np.float64]
@@ -113,8 +113,8 @@ class _Basis:
         self._start = start
         self._settings = settings
         self._gamma = length / SHIFT[generator.reversible]
-        self._factors = Factorization(
-            generator.shifted(self._gamma), "evolution", symmetric=generator.reversible, count=settings.count
+        self._factors = inverse(
+            generator, generator.shifted(self._gamma), "evolution", settings.count, symmetric=generator.reversible
         )
 
         scale = l1_scale(generator)

@@ -17,7 +17,8 @@ from petsc4py import PETSc
 
 from fpsolver.errors import SolverFailed
 from fpsolver.generator.generator import Generator
-from fpsolver.linalg import Factorization
+from fpsolver.generator.inverse import inverse
+from fpsolver.linalg import Solver
 from fpsolver.propagation.base import Settings, State, l1_scale
 
 GAMMA = 0.25
@@ -104,7 +105,7 @@ class _Stepper:
         self._generator = generator
         self._settings = settings
         self._scale = l1_scale(generator)
-        self._factors: OrderedDict[float, Factorization] = OrderedDict()
+        self._factors: OrderedDict[float, Solver] = OrderedDict()
 
     def step(self, vector: PETSc.Vec, size: float, now: float = 0.0) -> tuple[PETSc.Vec, float]:
         """The state after one step, and the estimated error of its density in L1; ``now`` is of no interest here."""
@@ -134,22 +135,23 @@ class _Stepper:
         self._generator.mass.mult(vector, image)
         return image
 
-    def _solve(self, factors: Factorization, rhs: PETSc.Vec) -> PETSc.Vec:
+    def _solve(self, factors: Solver, rhs: PETSc.Vec) -> PETSc.Vec:
         solution = factors.solve(rhs, transposed=not self._generator.reversible)
         self._settings.heartbeat()
         return solution
 
-    def _factorization(self, size: float) -> Factorization:
+    def _factorization(self, size: float) -> Solver:
         key = float(np.format_float_scientific(size, precision=11))
         if key in self._factors:
             self._factors.move_to_end(key)
             return self._factors[key]
         if len(self._factors) >= KEPT:
             self._factors.popitem(last=False)[1].destroy()
-        self._factors[key] = Factorization(
+        self._factors[key] = inverse(
+            self._generator,
             self._generator.shifted(GAMMA * size),
             "evolution",
+            self._settings.count,
             symmetric=self._generator.reversible,
-            count=self._settings.count,
         )
         return self._factors[key]

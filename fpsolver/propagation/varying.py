@@ -17,7 +17,8 @@ import numpy.typing as npt
 from petsc4py import PETSc
 
 from fpsolver.generator.affine import AffineGenerator
-from fpsolver.linalg import Factorization
+from fpsolver.generator.inverse import inverse
+from fpsolver.linalg import Solver
 from fpsolver.propagation.base import Settings, State, l1_scale
 from fpsolver.propagation.sdirk import EMBEDDED, GAMMA, STAGES, stepped
 
@@ -80,7 +81,7 @@ class VaryingStepper:
         self._factors = factors
         self._settings = settings
         self._scale = l1_scale(generator.whole)
-        self._kept: OrderedDict[Shift, Factorization] = OrderedDict()
+        self._kept: OrderedDict[Shift, Solver] = OrderedDict()
 
     def step(self, vector: PETSc.Vec, size: float, now: float = 0.0) -> tuple[PETSc.Vec, float]:
         """The state after a step from the time ``now``, and the estimated error of its density in L1."""
@@ -147,7 +148,7 @@ class VaryingStepper:
         while len(self._kept) >= KEPT:
             self._kept.popitem(last=False)[1].destroy()
         matrix = self._generator.shifted(*shift)
-        self._kept[shift] = Factorization(matrix, "evolution", symmetric=False, count=self._settings.count)
+        self._kept[shift] = inverse(self._generator.whole, matrix, "evolution", self._settings.count, symmetric=False)
         return shift
 
     def _image(self, vector: PETSc.Vec) -> PETSc.Vec:

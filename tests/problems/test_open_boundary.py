@@ -19,7 +19,7 @@ from tests.problems.texts import brownian
 parallel = pytest.mark.parallel
 D = 0.1
 BOTH = '[boundary]\nabsorbing = "x < 0.01 or x > 0.99"\n'
-RIGHT = '[boundary]\nabsorbing = "x > 0.99"\n'
+RIGHT = '[boundary]\nabsorbing = "x > 0.9999"\n'
 QUIET = "[run]\nerrors = false\n"
 
 
@@ -81,7 +81,7 @@ def test_the_mass_left_converges_at_twice_the_degree(shared_folder: Path, degree
     assert np.log2(errors[1] / errors[2]) == pytest.approx(order, abs=0.6), errors
 
 
-def plane(rest: str, absorbing: str = "x > 0.99") -> str:
+def plane(rest: str, absorbing: str = "x > 0.9999") -> str:
     """A rotating drift and noise that depends on the point, all of D."""
     text = box([-1.0, -1.0], [1.0, 1.0], [10, 10])
     text += (
@@ -192,9 +192,9 @@ INFLUX = 'influx = "1 + y"\ninflux_on = "x < -0.99"\n'
 def test_residence_is_the_mean_exit_time_over_the_influx(shared_folder: Path) -> None:
     """In the plane, without detailed balance; and doubling the influx doubles the mass, not the time."""
     ask = "[stationary]\n" + QUIET
-    boundary = f'absorbing = "x > 0.99"\n{INFLUX}'
+    boundary = f'absorbing = "x > 0.9999"\n{INFLUX}'
     one, two = (
-        stationary(evolved(shared_folder, plane(ask).replace('absorbing = "x > 0.99"\n', each)))
+        stationary(evolved(shared_folder, plane(ask).replace('absorbing = "x > 0.9999"\n', each)))
         for each in (boundary, boundary.replace('"1 + y"', '"2 + 2*y"'))
     )
     assert two["mass"]["value"] == pytest.approx(2.0 * one["mass"]["value"], rel=1e-10)
@@ -218,8 +218,8 @@ def test_a_flow_that_drift_carries_through_stays_for_its_length(shared_folder: P
 
 
 def test_an_evolution_with_influx_settles_to_the_stationary_density(shared_folder: Path) -> None:
-    text = plane(evolution("gaussian = { mean = [0.2, 0.1], std = 0.2 }", [60.0]) + "[stationary]\n" + QUIET)
-    text = text.replace('absorbing = "x > 0.99"\n', f'absorbing = "x > 0.99"\n{INFLUX}')
+    text = plane(evolution("gaussian = { mean = [0.2, 0.1], std = 0.2 }", [200.0]) + "[stationary]\n" + QUIET)
+    text = text.replace('absorbing = "x > 0.9999"\n', f'absorbing = "x > 0.9999"\n{INFLUX}')
     run = evolved(shared_folder, text)
     found = stationary(run)
     assert run.results["mass"]["value"] == pytest.approx(found["mass"]["value"], rel=1e-6)
@@ -297,7 +297,7 @@ def test_questions_without_an_answer_are_refused(tmp_path: Path, boundary: str, 
 
 def test_a_part_cannot_absorb_and_let_in(tmp_path: Path) -> None:
     path = tmp_path / "case.toml"
-    both = RIGHT.replace("x > 0.99", "x > -0.5") + INFLUX.replace("x < -0.99", "y > 0.99")
+    both = RIGHT.replace("x > 0.9999", "x > -0.5") + INFLUX.replace("x < -0.99", "y > 0.99")
     path.write_text(free_flight(both, "[stationary]\n"), encoding="utf-8")
     with pytest.raises(BadCase, match="the boundary absorbs, so nothing can come in there"):
         load(path)

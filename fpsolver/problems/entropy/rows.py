@@ -23,7 +23,7 @@ from petsc4py import PETSc
 
 from fpsolver.generator.generator import Generator
 from fpsolver.generator.projection import Projection
-from fpsolver.linalg import Factorization
+from fpsolver.linalg import Solver
 from fpsolver.problems.entropy.dissipation import Entropy
 from fpsolver.problems.stationary.density import KNOWN, Sampled, SettledDensity
 
@@ -121,7 +121,7 @@ class FieldGauge:
     """
 
     def __init__(
-        self, generator: Generator, target: SettledDensity, most: float, tolerance: float, mass: Factorization | None
+        self, generator: Generator, target: SettledDensity, most: float, tolerance: float, mass: Solver | None
     ) -> None:
         self._generator = generator
         self._target = target

@@ -10,9 +10,10 @@ from petsc4py import PETSc
 
 from fpsolver.case import Case
 from fpsolver.generator.generator import Generator
+from fpsolver.generator.inverse import inverse
 from fpsolver.generator.pinned import Pinned
 from fpsolver.generator.projection import Projection, project
-from fpsolver.linalg import Factorization, SolveCount
+from fpsolver.linalg import SolveCount
 from fpsolver.problems.base import Setting
 from fpsolver.problems.entropy.curve import ABOVE_REST, Curve
 from fpsolver.problems.entropy.dissipation import Entropy, entropies
@@ -86,7 +87,7 @@ class EntropyWatcher:
         if generator.monotone:
             self._gauge = ChainGauge(generator, self._target, most)
             return
-        mass = None if companion else Factorization(generator.mass, "mass", symmetric=True, count=self.count)
+        mass = None if companion else inverse(generator, generator.mass, "mass", self.count, symmetric=True)
         self._gauge = FieldGauge(generator, self._target, most, evolution.tolerance, mass)
 
     def note(self, time: float, vector: PETSc.Vec, projection: Projection, *, is_output: bool) -> Mapping[str, float]:

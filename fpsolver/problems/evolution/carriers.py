@@ -13,8 +13,8 @@ from petsc4py import PETSc
 from fpsolver.generator.affine import AffineGenerator
 from fpsolver.generator.collecting import Collecting, Counted
 from fpsolver.generator.generator import Generator
+from fpsolver.generator.inverse import inverse
 from fpsolver.generator.open_boundary import OpenBoundary
-from fpsolver.linalg import Factorization
 from fpsolver.propagation import PROPAGATORS, Factors, Settings, State, sdirk_varying
 
 
@@ -53,7 +53,7 @@ class Closed:
 
     def loaded(self, functional: PETSc.Vec, counted: Counted | None, settings: Settings) -> PETSc.Vec:
         """h with M h = functional."""
-        mass = Factorization(self.generator.mass, "mass", symmetric=True, count=settings.count)
+        mass = inverse(self.generator, self.generator.mass, "mass", settings.count, symmetric=True)
         vector = mass.solve(functional)
         mass.destroy()
         return vector

@@ -39,6 +39,9 @@ LARGER = 1.1
 STEPS, TURNED = 6, 0.5
 """Points along an edge, and the cosine of the angle by which leaves may turn between two of them."""
 
+HALVINGS = 12
+"""A change of sign that is still there between points that are so many times closer is one."""
+
 
 @dataclass(frozen=True)
 class Class:
@@ -179,7 +182,28 @@ def _keeps_to_a_leaf(generator: Generator, each: Class, lower: Sequence[float], 
     turn = np.einsum("eqi,eqi->eq", normal[:, 1:], normal[:, :-1])
     told = (found.count.reshape(across.shape) == d - 1).all(axis=1) & (np.abs(turn) > TURNED).all(axis=1)
     changes = told & (across[:, 0] * across[:, -1] * np.sign(turn).prod(axis=1) < 0.0)
-    return bool(generator.comm.allreduce(bool(changes.any()), MPI.LOR))
+    kept = _is_still_there(generator, points[changes][:, [0, -1]], lower, upper)
+    return bool(generator.comm.allreduce(kept, MPI.LOR))
+
+
+def _is_still_there(generator: Generator, ends: Array, lower: Sequence[float], upper: Sequence[float]) -> bool:
+    """Whether a change of sign between two points (n, 2, d) is found between ever closer ones.
+
+    It is not where leaves meet in a point: their normal turns fast there, or noise vanishes.
+    """
+    for _ in range(HALVINGS):
+        points = np.stack([ends[:, 0], ends.mean(axis=1), ends[:, 1]], axis=1)
+        found = reached(generator.model, lower, upper, points.reshape(-1, points.shape[2]))
+        normal, across = found.normal.reshape(points.shape), found.across.reshape(points.shape[:2])
+        turn = np.einsum("nqi,nqi->nq", normal[:, 1:], normal[:, :-1])
+        change = across[:, 1:] * across[:, :-1] * np.sign(turn) <= 0.0
+        told = (found.count.reshape(across.shape) == len(lower) - 1).all(axis=1) & (np.abs(turn) > TURNED).all(axis=1)
+        points, change = points[told], change[told]
+        half = np.where(change[:, 0], 0, 1)
+        some = change.any(axis=1)
+        rows = np.arange(len(points))[some]
+        ends = np.stack([points[rows, half[some]], points[rows, half[some] + 1]], axis=1)
+    return bool(len(ends))
 
 
 def _together(generator: Generator, points: list[Class], parts: list[Class]) -> list[Class]:

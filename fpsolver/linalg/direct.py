@@ -1,13 +1,11 @@
-"""Linear solves that judge themselves: factorised once, used often, checked, and explained when they fail."""
+"""Direct solves: factorised once, used often, checked, and explained when they fail."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
 from petsc4py import PETSc
 
 from fpsolver.errors import SolverFailed
+from fpsolver.linalg.judge import SolveCount, backward_error, reason_name
 
 MUMPS_REASONS = {
     -5: "not enough memory for the analysis",
@@ -21,16 +19,6 @@ MUMPS_REASONS = {
 
 REFINE_ABOVE = 1e-12
 MOST_REFINEMENTS = 2
-UNDERFLOW = 1e-290
-
-
-@dataclass
-class SolveCount:
-    """How much work was done: solves, factorisations, and the worst componentwise backward error seen."""
-
-    solves: int = 0
-    factorizations: int = 0
-    backward_error: float = 0.0
 
 
 class Factorization:
@@ -110,7 +98,9 @@ class Factorization:
         (self._ksp.solveTranspose if transposed else self._ksp.solve)(self._rhs, solution)
         reason = self._ksp.getConvergedReason()
         if reason <= 0:
-            raise SolverFailed(self._explain(f"{_name_of(reason)} after {self._ksp.getIterationNumber()} iterations"))
+            raise SolverFailed(
+                self._explain(f"{reason_name(reason)} after {self._ksp.getIterationNumber()} iterations")
+            )
         solution.pointwiseMult(self._scale, solution)
         return solution
 
@@ -137,39 +127,3 @@ class Factorization:
             f"Try a finer mesh or a lower degree, or another solver through PETSc options, for example: "
             f"-- -{self.name}_pc_factor_mat_solver_type superlu_dist"
         )
-
-
-def backward_error(matrix: PETSc.Mat, solution: PETSc.Vec, rhs: PETSc.Vec, *, transposed: bool = False) -> float:
-    """Componentwise relative backward error max_i |b - A x|_i / (|A| |x| + |b|)_i, over all ranks."""
-    residual, bound, size = rhs.duplicate(), rhs.duplicate(), solution.copy()
-    magnitude = matrix.copy()
-    _take_magnitudes(magnitude)
-    size.abs()
-    if transposed:
-        matrix.multTranspose(solution, residual)
-        magnitude.multTranspose(size, bound)
-    else:
-        matrix.mult(solution, residual)
-        magnitude.mult(size, bound)
-    residual.axpy(-1.0, rhs)
-    above, below = np.abs(residual.array_r), bound.array_r + np.abs(rhs.array_r)
-    ratio = residual.duplicate()
-    # rows whose terms have underflowed have no digits to be judged by
-    nothing = below <= UNDERFLOW  # False for what is not a number
-    ratio.array[:] = np.where(nothing, 0.0, above / np.where(nothing, 1.0, below))
-    worst = ratio.max()[1] if ratio.getSize() else 0.0
-    for item in (residual, bound, size, magnitude, ratio):
-        item.destroy()
-    return float(worst)
-
-
-def _take_magnitudes(matrix: PETSc.Mat) -> None:
-    """Replace the entries of an assembled matrix by their magnitudes, in place."""
-    start, columns, values = matrix.getValuesCSR()
-    matrix.setValuesCSR(start, columns, np.abs(values))
-    matrix.assemble()
-
-
-def _name_of(reason: int) -> str:
-    names = {value: name for name, value in vars(PETSc.KSP.ConvergedReason).items() if isinstance(value, int)}
-    return f"KSP_{names.get(reason, reason)}"

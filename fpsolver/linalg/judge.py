@@ -1,0 +1,64 @@
+"""The judge of all solves: what was done, how good the solutions are, and words for what failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from petsc4py import PETSc
+
+UNDERFLOW = 1e-290
+
+
+@dataclass
+class SolveCount:
+    """How much work was done, and the worst componentwise backward error seen.
+
+    Attributes:
+        solves: Right-hand sides solved for.
+        factorizations: Matrices factorised, or made ready for an iterative solver.
+        iterations: The most that one solve took; 0 where all are direct.
+        backward_error: See `backward_error`.
+    """
+
+    solves: int = 0
+    factorizations: int = 0
+    iterations: int = 0
+    backward_error: float = 0.0
+
+
+def backward_error(matrix: PETSc.Mat, solution: PETSc.Vec, rhs: PETSc.Vec, *, transposed: bool = False) -> float:
+    """Componentwise relative backward error max_i |b - A x|_i / (|A| |x| + |b|)_i, over all ranks."""
+    residual, bound, size = rhs.duplicate(), rhs.duplicate(), solution.copy()
+    magnitude = matrix.copy()
+    _take_magnitudes(magnitude)
+    size.abs()
+    if transposed:
+        matrix.multTranspose(solution, residual)
+        magnitude.multTranspose(size, bound)
+    else:
+        matrix.mult(solution, residual)
+        magnitude.mult(size, bound)
+    residual.axpy(-1.0, rhs)
+    above, below = np.abs(residual.array_r), bound.array_r + np.abs(rhs.array_r)
+    ratio = residual.duplicate()
+    # rows whose terms have underflowed have no digits to be judged by
+    nothing = below <= UNDERFLOW  # False for what is not a number
+    ratio.array[:] = np.where(nothing, 0.0, above / np.where(nothing, 1.0, below))
+    worst = ratio.max()[1] if ratio.getSize() else 0.0
+    for item in (residual, bound, size, magnitude, ratio):
+        item.destroy()
+    return float(worst)
+
+
+def reason_name(reason: int) -> str:
+    """PETSc's name of why a Krylov method ended, such as ``KSP_DIVERGED_ITS``."""
+    names = {value: name for name, value in vars(PETSc.KSP.ConvergedReason).items() if isinstance(value, int)}
+    return f"KSP_{names.get(reason, reason)}"
+
+
+def _take_magnitudes(matrix: PETSc.Mat) -> None:
+    """Replace the entries of an assembled matrix by their magnitudes, in place."""
+    start, columns, values = matrix.getValuesCSR()
+    matrix.setValuesCSR(start, columns, np.abs(values))
+    matrix.assemble()
