@@ -21,7 +21,7 @@ from petsc4py import PETSc
 
 from fpsolver.generator.forms import Forms
 from fpsolver.generator.generator import Generator
-from fpsolver.generator.quadrature import Quadrature
+from fpsolver.generator.quadrature import Quadrature, rule_degree
 from fpsolver.generator.weight import Weight, grounded
 from fpsolver.model import Model
 from fpsolver.model.coefficients import Coefficients
@@ -76,7 +76,7 @@ def affine_generator(
         regularization: epsilon, the part of D that belongs to the drift.
     """
     space = fem.functionspace(domain, ("Lagrange", degree))
-    quadrature = Quadrature(space, 2 * degree + 4)
+    quadrature = Quadrature(space, rule_degree(domain.topology.dim, degree))
     points = quadrature.points.reshape(-1, quadrature.points.shape[2])
     weight = grounded(weight, points, domain.comm)
     exponent, slope = weight(points)

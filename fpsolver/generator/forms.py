@@ -51,7 +51,7 @@ class Forms:
 
         u, v, n = ufl.TrialFunction(space), ufl.TestFunction(space), ufl.FacetNormal(domain)
         dx = ufl.dx(metadata={"quadrature_degree": quadrature.degree, "quadrature_rule": "default"})
-        facets = ufl.dS(metadata={"quadrature_degree": 2 * degree + 2})
+        facets = ufl.dS(metadata={"quadrature_degree": 2 * degree})  # exact where cells are straight
         tau = penalty * ufl.avg(self._strength) * abs(ufl.dot(ufl.avg(self._direction), n("+")))
         diffusion = ufl.inner(self._diffusion * ufl.grad(u), ufl.grad(v)) * dx
         self._mass_form = self._weight * u * v * dx

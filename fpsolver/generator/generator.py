@@ -31,7 +31,7 @@ from petsc4py import PETSc
 
 from fpsolver.domain.rules import Rule
 from fpsolver.generator.forms import Forms
-from fpsolver.generator.quadrature import Quadrature, owned_vector
+from fpsolver.generator.quadrature import Quadrature, owned_vector, rule_degree
 from fpsolver.generator.sound import definite, sound
 from fpsolver.generator.weight import Weight, grounded
 from fpsolver.model.coefficients import Coefficients, Model
@@ -186,25 +186,33 @@ def weighted_generator(domain: mesh.Mesh, model: Model, degree: int, weight: Wei
         Unsound: A coefficient is not finite, or D has a negative eigenvalue, at a quadrature point.
     """
     space = fem.functionspace(domain, ("Lagrange", degree))
-    quadrature = Quadrature(space, 2 * degree + 4)
-    shape = quadrature.points.shape
-    points = quadrature.points.reshape(-1, shape[2])
-    coefficients, raised = sound(model(points), points, domain.comm)
-    weight = grounded(weight, points, domain.comm)
-    exponent, slope = weight(points)
-    transport, reversible = _remaining_drift(coefficients, slope, domain.comm)
-
+    quadrature = Quadrature(space, rule_degree(domain.topology.dim, degree))
     forms = Forms(space, quadrature)
-    forms.fill(
-        np.exp(-exponent).reshape(shape[:2]),
-        coefficients.diffusion.reshape(*shape[:2], shape[2], shape[2]),
-        transport.reshape(shape),
-    )
+    weight, reversible, raised = _filled(forms, quadrature, model, weight)
     stiffness = fem_petsc.assemble_matrix(forms.generator(reversible=reversible))
     stiffness.assemble()
     mass = fem_petsc.assemble_matrix(forms.mass())
     mass.assemble()
     return Generator(space, stiffness, mass, weight, quadrature, model, reversible, raised=raised)
+
+
+def _filled(forms: Forms, quadrature: Quadrature, model: Model, weight: Weight) -> tuple[Weight, bool, float]:
+    """Gives the forms their coefficients; the grounded weight, whether K is symmetric, and what D was raised by.
+
+    What it needs at the points is gone when matrices are assembled, which is when most memory is used.
+    """
+    comm, shape = quadrature.space.mesh.comm, quadrature.points.shape
+    points = quadrature.points.reshape(-1, shape[2])
+    coefficients, raised = sound(model(points), points, comm)
+    weight = grounded(weight, points, comm)
+    exponent, slope = weight(points)
+    transport, reversible = _remaining_drift(coefficients, slope, comm)
+    forms.fill(
+        np.exp(-exponent).reshape(shape[:2]),
+        coefficients.diffusion.reshape(*shape[:2], shape[2], shape[2]),
+        transport.reshape(shape),
+    )
+    return weight, reversible, raised
 
 
 def _remaining_drift(coefficients: Coefficients, slope: Array, comm: MPI.Comm) -> tuple[Array, bool]:

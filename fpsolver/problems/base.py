@@ -26,6 +26,7 @@ from fpsolver.generator.boundary import grading_for
 from fpsolver.generator.choice import reference_weight
 from fpsolver.generator.generator import Generator
 from fpsolver.generator.projection import Projection
+from fpsolver.generator.quadrature import rule_degree
 from fpsolver.generator.weight import Weight
 from fpsolver.model import Model, build
 from fpsolver.problems.generators import about_noise, generator_of
@@ -152,7 +153,9 @@ class Setting:
     @property
     def quadrature_points(self) -> tuple[Array, Array]:
         """Points (n, d) of the forms in this rank's cells and their weights (n,)."""
-        rule, weights = basix.make_quadrature(self.domain.basix_cell(), 2 * self.case.discretization.degree + 4)
+        rule, weights = basix.make_quadrature(
+            self.domain.basix_cell(), rule_degree(self.case.dimension, self.case.discretization.degree)
+        )
         reference, cells = np.asarray(rule, dtype=float), self.cells
         points = cells.points(reference)[: cells.owned].reshape(-1, cells.dimension)
         return points, (cells.volumes(reference)[: cells.owned] * weights).ravel()

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from petsc4py import PETSc
 
 from fpsolver.generator.generator import Generator
+from fpsolver.generator.quadrature import rule_degree
 from fpsolver.generator.weight import Weight
 from fpsolver.problems.base import Answer, Setting, Watcher
 from fpsolver.problems.evolution.carriers import Carrier
@@ -193,6 +194,6 @@ def _initial(setting: Setting) -> InitialDensity:
         setting.cells,
         case.coordinates,
         case.regions,
-        2 * case.discretization.degree + 4,
+        rule_degree(case.dimension, case.discretization.degree),
         lambda folder: earlier_density(*setting.earlier(folder), setting.domain.comm),
     )

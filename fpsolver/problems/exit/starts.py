@@ -11,6 +11,7 @@ from petsc4py import PETSc
 from fpsolver.case import Exit
 from fpsolver.domain.locate import point_rules
 from fpsolver.errors import BadUsage
+from fpsolver.generator.quadrature import rule_degree
 from fpsolver.problems.base import Setting
 from fpsolver.problems.evolution.earlier import earlier_density
 from fpsolver.problems.evolution.initial import initial_density
@@ -55,7 +56,7 @@ def starts_of(setting: Setting, wanted: Exit, problem: Killed) -> list[Start]:
             cells,
             case.coordinates,
             case.regions,
-            2 * case.discretization.degree + 4,
+            rule_degree(case.dimension, case.discretization.degree),
             lambda folder: earlier_density(*setting.earlier(folder), domain.comm),
         )
         sums = domain.comm.allreduce((initial.rule.weights * initial.density) @ initial.rule.points)

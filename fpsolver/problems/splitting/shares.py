@@ -10,6 +10,7 @@ import numpy.typing as npt
 from fpsolver.domain.cells import Cells
 from fpsolver.domain.partition import HALVINGS, parts_rules
 from fpsolver.domain.rules import Rule, resolved_pieces
+from fpsolver.generator.quadrature import rule_degree
 from fpsolver.model.descent import LOST, REST, WALL
 from fpsolver.problems.base import Setting
 from fpsolver.problems.evolution.earlier import earlier_density
@@ -116,7 +117,7 @@ def _earlier(setting: Setting) -> Callable[..., Callable[[Array], Array]]:
 
 
 def _degree(setting: Setting) -> int:
-    return 2 * setting.case.discretization.degree + 4
+    return rule_degree(setting.case.dimension, setting.case.discretization.degree)
 
 
 def _matters(formula: Callable[[Array], Array], largest: float) -> Callable[[Array], Bools]:
