@@ -10,7 +10,9 @@ from dolfinx import geometry, mesh
 from mpi4py import MPI
 
 from fpsolver.domain.cells import Cells
+from fpsolver.domain.periodic import periods_of
 from fpsolver.domain.rules import Rule
+from fpsolver.wrapping import nearest
 
 Array = npt.NDArray[np.float64]
 
@@ -27,7 +29,11 @@ def point_rules(domain: mesh.Mesh, cells: Cells, points: Sequence[Sequence[float
     if not len(points):
         return []
     wanted = np.asarray(points, dtype=float).reshape(len(points), cells.dimension)
-    cell, reference, distance = locate(domain, cells, wanted)
+    images = _images(domain, cells, wanted)
+    cell, reference, distance = locate(domain, cells, images.reshape(-1, cells.dimension))
+    chosen = distance.reshape(images.shape[:2]).argmin(axis=1) + np.arange(len(wanted)) * images.shape[1]
+    wanted, cell = images.reshape(-1, cells.dimension)[chosen], cell[chosen]
+    reference, distance = reference[chosen], distance[chosen]
     best = np.empty_like(distance)
     domain.comm.Allreduce(distance, best, MPI.MIN)
     owner = np.empty(len(wanted), dtype=np.int64)
@@ -41,6 +47,18 @@ def point_rules(domain: mesh.Mesh, cells: Cells, points: Sequence[Sequence[float
         ones = np.ones(len(range(*here.indices(len(wanted)))))
         rules.append(Rule(cell[here], reference[here], wanted[here], ones))
     return rules
+
+
+def _images(domain: mesh.Mesh, cells: Cells, points: Array) -> Array:
+    """Where the points (n, d) may be in a mesh that closes upon itself, (n, images, d); else they themselves."""
+    periods = periods_of(domain)
+    if np.isinf(periods).all():
+        return points[:, None]
+    length = np.where(np.isfinite(periods), periods, 0.0)
+    somewhere = np.asarray(domain.comm.bcast(cells.nodes[0, 0] if cells.owned else np.zeros(len(periods))))
+    turns = [(-1.0, 0.0, 1.0) if closes else (0.0,) for closes in np.isfinite(periods)]
+    around = np.stack(np.meshgrid(*turns, indexing="ij"), axis=-1).reshape(-1, len(periods))
+    return np.asarray((somewhere + nearest(points - somewhere, periods))[:, None] + around * length)
 
 
 def locate(

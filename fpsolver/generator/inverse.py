@@ -15,7 +15,6 @@ from fpsolver.generator.quadrature import owned_vector
 from fpsolver.linalg import Factorization, Multigrid, SolveCount, Solver, preconditioner_asked
 from fpsolver.solvers import LARGEST_FACTORS
 
-DIRECT = ("lu", "cholesky")
 EXACT = 1e-12
 
 
@@ -30,8 +29,8 @@ def inverse(
 ) -> Solver:
     """A matrix made ready to be solved with. Collective.
 
-    The size decides, unless the user did with ``-<name>_pc_type``: ``lu`` or ``cholesky`` for factors, ``mg`` for
-    multigrid.
+    The size decides, unless the user did with ``-<name>_pc_type``: ``mg`` for multigrid, ``lu`` or ``cholesky`` for
+    factors, and whatever else PETSc has.
 
     Args:
         generator: What the matrix was made of.
@@ -46,12 +45,12 @@ def inverse(
     owned = generator.space.dofmap.index_map.size_local
     ours = matrix.getLocalSize()[0] == (owned if rows is None else len(rows))
     suits = generator.comm.allreduce(int(not ours)) == 0  # False where the matrix has unknowns beyond the mesh
-    if not suits or asked in DIRECT or (asked is None and not large):
-        return Factorization(matrix, name, symmetric=symmetric, count=count)
-    return Multigrid(matrix, _from_vertices(generator, rows), name, symmetric=symmetric, count=count)
+    if suits and (asked == "mg" or (asked is None and large)):
+        return Multigrid(matrix, from_vertices(generator, rows), name, symmetric=symmetric, count=count)
+    return Factorization(matrix, name, symmetric=symmetric, count=count)
 
 
-def _from_vertices(generator: Generator, rows: Sequence[int] | npt.NDArray[np.integer] | None) -> PETSc.Mat:
+def from_vertices(generator: Generator, rows: Sequence[int] | npt.NDArray[np.integer] | None) -> PETSc.Mat:
     """Interpolation from the elements of degree 1 to the unknowns in the rows, at whose vertices it is exact."""
     space = generator.space
     linear = fem.functionspace(space.mesh, ("Lagrange", 1))

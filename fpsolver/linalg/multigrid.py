@@ -27,8 +27,11 @@ SYMMETRIC: dict[str, str] = {
     "ksp_type": "cg",
     "ksp_norm_type": "natural",
     "mg_levels_ksp_type": "chebyshev",
-    "mg_levels_ksp_max_it": "3",
-    "mg_levels_pc_type": "jacobi",
+    "mg_levels_ksp_max_it": "2",
+    "mg_levels_pc_type": "bjacobi",
+    "mg_levels_sub_pc_type": "icc",
+    "mg_levels_sub_pc_factor_levels": "1",
+    "mg_levels_sub_pc_factor_shift_type": "positive_definite",
 }
 OTHER: dict[str, str] = {
     "ksp_type": "fgmres",
@@ -102,6 +105,11 @@ class Multigrid:
             error = backward_error(self._matrix, solution, rhs, transposed=transposed)
         self.count.backward_error = max(self.count.backward_error, error)
         return solution
+
+    @property
+    def coarse_type(self) -> str:
+        """PETSc's name of how the matrix of degree 1 is solved with."""
+        return str(self._solvers[False].getPC().getMGCoarseSolve().getPC().getType())
 
     def destroy(self) -> None:
         """Release the levels; collective."""

@@ -7,9 +7,8 @@ import numpy.typing as npt
 import pytest
 from petsc4py import PETSc
 
-from fpsolver import linalg
 from fpsolver.errors import SolverFailed
-from fpsolver.linalg import Factorization, SolveCount, backward_error
+from fpsolver.linalg import Factorization, SolveCount, backward_error, direct
 from tests.equations import COMM, Array, gathered
 
 pytestmark = pytest.mark.parallel
@@ -126,7 +125,7 @@ def test_refinement_corrects_an_inexact_solver(monkeypatch: pytest.MonkeyPatch) 
         for transposed in (False, True):
             assert backward_error(a, factors.solve(b, transposed=transposed), b, transposed=transposed) < 1e-12
     assert count.backward_error < 1e-12
-    monkeypatch.setattr(linalg, "MOST_REFINEMENTS", 0)
+    monkeypatch.setattr(direct, "MOST_REFINEMENTS", 0)
     count = SolveCount()
     Factorization(a, "test", symmetric=False, count=count).solve(vector(a, np.ones(SIZE)))
     assert count.backward_error > 1e-6  # and without them the count tells
