@@ -6,6 +6,7 @@ import math
 
 from fpsolver.case.advice.line import Advice
 from fpsolver.case.sections import Case, Domain
+from fpsolver.solvers import LARGEST_COARSE, LARGEST_FACTORS
 
 RANK_UNKNOWNS = 60_000  # unknowns that keep one rank busy
 LARGE = 8e9  # bytes of a factorisation that ask for a second thought
@@ -13,7 +14,8 @@ LONG = 3600.0  # seconds that ask for one
 MUCH_ON_DISK = 20e9  # bytes
 
 STARTED = 225e6  # bytes of each rank before it has done anything
-PER_UNKNOWN = {1: 3e3, 2: 9e3, 3: 28e3}  # bytes of mesh, values at quadrature points and matrices, by dimension
+PER_UNKNOWN = {1: 3e3, 2: 9e3, 3: 13e3}  # bytes of mesh, values at quadrature points and matrices, by dimension
+MULTIGRID = 3e3  # bytes per unknown of smoothers, levels and directions
 
 SECONDS = 4.5  # until a run has begun
 ERRORS = 1.6  # a run with the errors of its numbers takes so many times as long
@@ -43,8 +45,19 @@ def factor_bytes(count: int, dimension: int, symmetric: bool) -> float:
     return size * (0.55 if symmetric else 1.0)
 
 
+def solver_bytes(count: int, dimension: int, degree: int, symmetric: bool) -> tuple[float, str]:
+    """Memory of what solves, and what that is called: factors, or multigrid where there are too many unknowns."""
+    if count <= LARGEST_FACTORS[dimension]:
+        return factor_bytes(
+            count, dimension, symmetric
+        ), "one LDLT factorisation" if symmetric else "one LU factorisation"
+    vertices = count // degree**dimension
+    coarse = factor_bytes(vertices, dimension, symmetric=False) if vertices <= LARGEST_COARSE else 0.0
+    return MULTIGRID * count + coarse, "multigrid"
+
+
 def mesh_bytes(count: int, dimension: int) -> float:
-    """Memory of all but the factors: measured with up to 111,000 unknowns of degree 4 in 2-D, 66,000 of 2 in 3-D."""
+    """Memory of all but the factors: measured with up to 111,000 unknowns of degree 4 in 2-D, 156,000 of 2 in 3-D."""
     return PER_UNKNOWN[dimension] * count
 
 
@@ -67,17 +80,18 @@ def is_symmetric(case: Case) -> bool:
 
 
 def memory(case: Case, *, factors: bool = True) -> float:
-    """Bytes that a run needs at least, over all ranks: mesh, matrices, and one factorisation at a time."""
+    """Bytes that a run needs at least, over all ranks: mesh, matrices, and one solver at a time."""
     count = unknowns(case.domain, case.discretization.degree)
-    solver = factor_bytes(count, case.dimension, is_symmetric(case)) if factors else 0.0
-    return STARTED + mesh_bytes(count, case.dimension) + solver
+    found, _ = solver_bytes(count, case.dimension, case.discretization.degree, is_symmetric(case))
+    return STARTED + mesh_bytes(count, case.dimension) + (found if factors else 0.0)
 
 
 def seconds(case: Case) -> float:
     """About how long a run takes on one core, in seconds; figures are not counted.
 
     An assembly takes a time in proportion to the unknowns, a factorisation to N, N^1.5 or N^2 by dimension, a solve to
-    the size of the factors. Fitted to sixteen runs on a core of 2026, within a factor of two.
+    the size of the factors; multigrid takes a time in proportion to the unknowns for both. Fitted to runs on a core of
+    2026, within a factor of two.
     """
     count = float(unknowns(case.domain, case.discretization.degree))
     factorisation = {
@@ -86,6 +100,8 @@ def seconds(case: Case) -> float:
         3: 4e-5 * count + 1.5e-9 * count**2,
     }[case.dimension]
     solve = {1: 4e-7 * count, 2: 6e-8 * count * math.log2(count + 1), 3: 5e-8 * count ** (4 / 3)}[case.dimension]
+    if count > LARGEST_FACTORS[case.dimension]:
+        factorisation, solve = 2e-4 * count, 2.5e-5 * count
     asked = {
         "evolution": case.evolution is not None,
         "stationary": case.stationary is not None or case.entropy is not None,
@@ -102,10 +118,8 @@ def seconds(case: Case) -> float:
 def size_lines(case: Case) -> list[Advice]:
     """Unknowns, memory, time, and what frames take on the disk."""
     count = unknowns(case.domain, case.discretization.degree)
-    symmetric = is_symmetric(case)
-    factors = factor_bytes(count, case.dimension, symmetric)
-    kind = "LDLT" if symmetric else "LU"
-    share = f"{in_bytes(factors)} for one {kind} factorisation"
+    factors, kind = solver_bytes(count, case.dimension, case.discretization.degree, is_symmetric(case))
+    share = f"{in_bytes(factors)} for {kind}"
     text = f"{count:,} unknowns, about {in_bytes(memory(case))} of memory ({share})"
     large = factors >= LARGE
     lines = [Advice("unknowns", f"{text}: {_fewer(case)}, or more ranks on more nodes" if large else text, large)]
