@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from dolfinx import fem
 
+from fpsolver.domain.box import box_mesh
 from fpsolver.domain.lattice import sublattice
-from tests.equations import box, curved_square, largest, total
+from tests.equations import COMM, box, curved_square, largest, total
 
 pytestmark = pytest.mark.parallel
 
@@ -38,3 +39,19 @@ def test_points_of_curved_cells_lie_on_the_curves() -> None:
     area = np.linalg.det(corners[:, 1:] - corners[:, :1]) / 2
     assert area.min(initial=1.0) > 0.0
     assert total(area.sum()) == pytest.approx(1.0, rel=1e-12)  # the outer edges are straight
+
+
+@pytest.mark.parametrize("degree", [1, 3])
+def test_a_torus_is_drawn_from_end_to_end(degree: int) -> None:
+    """No cell reaches across the picture, and their areas add up to all of it."""
+    size = np.array([2.0, 3.0])
+    made = box_mesh(COMM, [-1.0, 0.0], [1.0, 3.0], [5, 4], periods=size)
+    found, used = sublattice(fem.functionspace(made, ("Lagrange", degree)))
+    corners = found.points[found.cells][:, :, :2]
+    sides = corners[:, 1:] - corners[:, :1]
+    assert (np.abs(sides) < size / 2).all()
+    assert COMM.allreduce(float(np.abs(np.linalg.det(sides)).sum() / 2)) == pytest.approx(6.0, rel=1e-12)
+    assert len(used) == len(found.points)
+    if COMM.size == 1:
+        assert len(found.points) == (5 * degree + 1) * (4 * degree + 1)
+        assert len(np.unique(used)) == 20 * degree**2
