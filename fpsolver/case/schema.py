@@ -36,6 +36,17 @@ KEYS: tuple[Key, ...] = (
     ),
     Key("domain", "file", K.FILE, "mesh file: Gmsh 2.2 or 4.1 (.msh), or .xdmf", example='"../meshes/ring.msh"'),
     Key("domain", "halvings", K.INTEGER, "halve all cells of a mesh file so often", least=0, most=6, example="1"),
+    Key(
+        "domain",
+        "grade",
+        K.NUMBER,
+        "towards exits, and where the potential is steep, cells get so many times finer than they have to",
+        default=1.0,
+        above=0,
+        most=100,
+        unit="-",
+        example="2.0",
+    ),
     Key("domain", "coordinates", K.NAMES, "names of the coordinates", example='["x", "y"]'),
     Key("domain", "periodic", K.CHOICES, "coordinates of a box whose ends are one place: angles", example='["x"]'),
     # loss, data, drift

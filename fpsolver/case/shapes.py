@@ -35,6 +35,7 @@ class Box:
         diagonal: Which diagonal splits the rectangles of a 2-D box into triangles.
         chosen: Why there are so many cells, where the case does not say how many; else None.
         periodic: Names of the coordinates whose ends are one place.
+        grade: Towards exits, and where the potential is steep, cells get so many times finer than they have to.
     """
 
     lower: Point
@@ -44,6 +45,7 @@ class Box:
     diagonal: Literal["right", "left", "crossed"] = "right"
     chosen: str | None = field(default=None, compare=False)
     periodic: tuple[str, ...] = ()
+    grade: float = 1.0
 
     @property
     def dimension(self) -> int:
@@ -119,6 +121,7 @@ class Ball:
         coordinates: Names of the coordinates.
         hole: Radius of the inner boundary; 0: there is none.
         chosen: Why the cells have their size, where the case does not say which; else None.
+        grade: As that of `Box`.
     """
 
     center: Point
@@ -127,6 +130,7 @@ class Ball:
     coordinates: tuple[str, ...]
     hole: float = 0.0
     chosen: str | None = field(default=None, compare=False)
+    grade: float = 1.0
 
     @property
     def dimension(self) -> int:
@@ -197,12 +201,14 @@ class MeshFile:
         coordinates: Names of the coordinates.
         data: Its vertices and cells.
         halvings: So many times all its cells are bisected along all of their edges.
+        grade: As that of `Box`.
     """
 
     file: Path
     coordinates: tuple[str, ...]
     data: MeshData = field(repr=False, compare=False)
     halvings: int = 0
+    grade: float = 1.0
 
     @property
     def dimension(self) -> int:

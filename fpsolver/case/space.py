@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,8 @@ def read_domain(reader: Reader) -> Domain | None:
             ledger.add(
                 ("domain", key), f'does not go with shape = "{shape}"', f"write it with {' or '.join(home)} only"
             )
-    return _SHAPES[kind](reader, table, values)
+    found = _SHAPES[kind](reader, table, values)
+    return None if found is None else replace(found, grade=values.get("grade", 1.0))
 
 
 def _box(reader: Reader, table: Mapping[str, Any], values: Values) -> Box | None:

@@ -207,7 +207,8 @@ class Setting:
     def grading(self, weight: Weight, passes: float = 0.0) -> Grading:
         """How small cells have to be for a weight; see `grading_for`."""
         found = grading_for(self.model, weight, self.case.discretization.degree, passes)
-        return replace(found, at_exit=self.steeper * found.at_exit, elsewhere=self.steeper * found.elsewhere)
+        steeper = self.steeper / self.case.domain.grade
+        return replace(found, at_exit=steeper * found.at_exit, elsewhere=steeper * found.elsewhere)
 
 
 @dataclass(frozen=True)

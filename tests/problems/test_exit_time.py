@@ -294,3 +294,19 @@ def test_a_factorisation_that_fails_says_why(shared_folder: Path) -> None:
             solved(shared_folder, r10("R10a"))
     finally:
         options.delValue("exit_mat_mumps_icntl_23")
+
+
+def test_a_graded_mesh_is_as_fine_as_asked(shared_folder: Path) -> None:
+    """Out over a slope of 8 nats per unit length: twice the grade, more cells, smaller errors."""
+    text = line("8*x", 1.0, cells=5, ends=(0.0, 1.25), degree=2) + regions(inside="x < 1") + leave("inside", [0.25])
+    exact = _up_a_slope(8.0, 0.25, 1.0)
+    found = [solved(shared_folder, text, [f"domain.grade={grade}"]) for grade in (1.0, 2.0, 4.0)]
+    cells = [run.exits[0]["cells"] for run in found]
+    errors = [abs(run.means()[0] / exact - 1.0) for run in found]
+    assert cells[0] < cells[1] < cells[2]
+    assert errors[0] > 4.0 * errors[1] > 16.0 * errors[2]
+
+
+def _up_a_slope(slope: float, start: float, end: float) -> float:
+    """E tau from start to end > start against a constant drift with unit noise, reflected at 0."""
+    return (np.exp(slope * end) - np.exp(slope * start)) / slope**2 - (end - start) / slope
