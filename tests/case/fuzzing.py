@@ -249,6 +249,38 @@ def table(chance: random.Random) -> bytes:
     return as_bytes(text, chance) if chance.random() < 0.3 else text.encode()
 
 
+def mesh(whole: str, chance: random.Random) -> bytes:
+    """A mesh file of which lines or words are gone, doubled, exchanged, or other ones."""
+    lines = whole.splitlines()
+    for _ in range(chance.randint(1, 3)):
+        here = chance.randrange(len(lines))
+        words = lines[here].split() or [""]
+        word = chance.randrange(len(words))
+        deed = chance.randrange(7)
+        if deed == 0:
+            del lines[here]
+        elif deed == 1:
+            lines.insert(chance.randrange(len(lines)), lines[here])
+        elif deed == 2:
+            lines = lines[: here + 1]
+        elif deed == 3:
+            words[word] = chance.choice(["nan", "inf", "-1", "0", "1e400", "99999999999", "2.5", "x", '"', "", "é"])
+            lines[here] = " ".join(words)
+        elif deed == 4:
+            del words[word]
+            lines[here] = " ".join(words)
+        elif deed == 5:
+            other = chance.randrange(len(lines))
+            lines[here], lines[other] = lines[other], lines[here]
+        else:
+            chance.shuffle(words)
+            lines[here] = " ".join(words)
+        if not lines:
+            break
+    text = "\n".join(lines)
+    return as_bytes(text, chance) if chance.random() < 0.2 else text.encode()
+
+
 def overrides(chance: random.Random) -> list[str]:
     """What may stand after --set."""
     found = []

@@ -7,11 +7,14 @@ import random
 import re
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from pathlib import Path
 
 import fuzzing
+import meshio
+import numpy as np
 import pytest
 from case_texts import CSV, FULL, GOOD, IRIS
 from hypothesis import HealthCheck, given, settings
@@ -102,6 +105,58 @@ def test_tables_of_data(tmp_path: Path, seed: int) -> None:
     survives(path)
 
 
+MESHED = """
+[domain]
+shape = "mesh"
+file = "some.{ending}"
+[loss]
+expression = "x**2 + y**2"
+[noise]
+diffusion = 0.1
+[boundary]
+group = "rim"
+[regions]
+part = {{ group = "inside" }}
+[[exit]]
+region = "part"
+"""
+
+
+@pytest.fixture(scope="module")
+def meshes() -> dict[str, str]:
+    """The text of one small mesh with groups in all formats that are read."""
+    x, y = (part.ravel() for part in np.meshgrid(np.arange(4.0), np.arange(3.0)))
+    corner = np.array([4 * j + i for j in range(2) for i in range(3)])
+    cells = np.concatenate([corner[:, None] + [0, 1, 5], corner[:, None] + [0, 5, 4]])
+    rim = np.array([[0, 1], [1, 2], [2, 3]])
+    tags = {"gmsh:physical": [np.full(len(cells), 1), np.full(3, 2)]}
+    tags["gmsh:geometrical"] = tags["gmsh:physical"]
+    made = meshio.Mesh(
+        np.column_stack([x, y, 0 * x]),
+        [("triangle", cells), ("line", rim)],
+        cell_data=tags,
+        point_data={"gmsh:dim_tags": np.tile([2, 1], (len(x), 1))},
+        field_data={"inside": np.array([1, 2]), "rim": np.array([2, 1])},
+    )
+    texts = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, written in (("22", "gmsh22"), ("41", "gmsh")):
+            file = Path(folder) / f"{name}.msh"
+            meshio.write(file, made, file_format=written, binary=False)
+            texts[name] = file.read_text(encoding="utf-8")
+    return texts
+
+
+@settings(SETTINGS, max_examples=100)
+@given(SEEDS)
+def test_mesh_files(tmp_path: Path, meshes: dict[str, str], seed: int) -> None:
+    chance = random.Random(seed)
+    (tmp_path / "some.msh").write_bytes(fuzzing.mesh(meshes[chance.choice(sorted(meshes))], chance))
+    path = tmp_path / "case.toml"
+    path.write_text(MESHED.format(ending="msh"), encoding="utf-8")
+    survives(path)
+
+
 @settings(SETTINGS, max_examples=1000)
 @given(SEEDS)
 def test_overrides(tmp_path: Path, seed: int) -> None:
@@ -111,7 +166,7 @@ def test_overrides(tmp_path: Path, seed: int) -> None:
     survives(path, tuple(fuzzing.overrides(chance)))
 
 
-@settings(SETTINGS, max_examples=4000)
+@settings(SETTINGS, max_examples=3900)
 @given(SEEDS)
 def test_expressions(seed: int) -> None:
     """They parse or say why not; values and derivatives are numbers, infinities or nan, without a warning."""
