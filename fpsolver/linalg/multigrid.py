@@ -31,7 +31,8 @@ SYMMETRIC: dict[str, str] = {
     "ksp_norm_type": "natural",
     "mg_levels_ksp_type": "chebyshev",
     "mg_levels_ksp_max_it": "2",
-    "mg_levels_pc_type": "bjacobi",
+    "mg_levels_pc_type": "asm",
+    "mg_levels_pc_asm_type": "basic",
     "mg_levels_sub_pc_type": "icc",
     "mg_levels_sub_pc_factor_shift_type": "positive_definite",
 }
@@ -40,7 +41,7 @@ OTHER: dict[str, str] = {
     "ksp_gmres_restart": str(RESTART),
     "mg_levels_ksp_type": "richardson",
     "mg_levels_ksp_max_it": "2",
-    "mg_levels_pc_type": "bjacobi",
+    "mg_levels_pc_type": "asm",
     "mg_levels_sub_pc_type": "ilu",
 }
 BOTH: dict[str, str] = {

@@ -172,7 +172,7 @@ def test_absurd_numbers_of_frames_and_cells(load_text, mistakes) -> None:
     assert len(found) == 1
     assert "domain.cells: 1.6e+13 unknowns of degree 4, 128,000 GB for each density alone; write fewer" in found[0]
     large = warnings(load_text(changed("[32, 24]", "[4000, 3000]")))
-    assert "B for one LDLT factorisation): write fewer or larger cells" in large["unknowns"]
+    assert "B for multigrid): write fewer or larger cells" in large["unknowns"]
     assert "on one core: write fewer" in large["time"]
 
 
