@@ -24,7 +24,7 @@ def rule_degree(dimension: int, degree: int) -> int:
     """Which polynomials the rule of the forms integrates exactly, on cells of a dimension with elements of a degree.
 
     2k are those of mass times a constant weight; what is beyond is for the weight. In three dimensions 2k + 2 halves
-    the memory of all that is kept at points; the reference times of balls and wells moved by less than 2e-5.
+    the memory of all that is kept at points; the time out of a well moved by 2e-5.
     """
     return 2 * degree + (2 if dimension == 3 else 4)
 
