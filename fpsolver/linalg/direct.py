@@ -5,7 +5,7 @@ from __future__ import annotations
 from petsc4py import PETSc
 
 from fpsolver.errors import SolverFailed
-from fpsolver.linalg.judge import SolveCount, backward_error, reason_name
+from fpsolver.linalg.judge import SolveCount, backward_error, reason_name, residual_of
 
 MUMPS_REASONS = {
     -5: "not enough memory for the analysis",
@@ -106,9 +106,7 @@ class Factorization:
 
     def _refine(self, solution: PETSc.Vec, rhs: PETSc.Vec, transposed: bool) -> None:
         """One step of iterative refinement, which makes even the smallest components accurate (Skeel)."""
-        residual = rhs.duplicate()
-        (self._matrix.multTranspose if transposed else self._matrix.mult)(solution, residual)
-        residual.aypx(-1.0, rhs)
+        residual = residual_of(self._matrix, solution, rhs, transposed=transposed)
         correction = self._apply(residual, transposed)
         solution.axpy(1.0, correction)
         for item in (residual, correction):

@@ -51,6 +51,14 @@ def backward_error(matrix: PETSc.Mat, solution: PETSc.Vec, rhs: PETSc.Vec, *, tr
     return float(worst)
 
 
+def residual_of(matrix: PETSc.Mat, solution: PETSc.Vec, rhs: PETSc.Vec, *, transposed: bool = False) -> PETSc.Vec:
+    """b - A x, or b - A^T x, as a new vector."""
+    residual = rhs.duplicate()
+    (matrix.multTranspose if transposed else matrix.mult)(solution, residual)
+    residual.aypx(-1.0, rhs)
+    return residual
+
+
 def reason_name(reason: int) -> str:
     """PETSc's name of why a Krylov method ended, such as ``KSP_DIVERGED_ITS``."""
     names = {value: name for name, value in vars(PETSc.KSP.ConvergedReason).items() if isinstance(value, int)}

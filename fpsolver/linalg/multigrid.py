@@ -11,7 +11,7 @@ from __future__ import annotations
 from petsc4py import PETSc
 
 from fpsolver.errors import SolverFailed
-from fpsolver.linalg.judge import SolveCount, backward_error, reason_name
+from fpsolver.linalg.judge import SolveCount, backward_error, reason_name, residual_of
 from fpsolver.linalg.options import defaults
 from fpsolver.solvers import LARGEST_COARSE
 
@@ -96,9 +96,7 @@ class Multigrid:
         for _ in range(MOST_REFINEMENTS):
             if error <= GOOD:
                 break
-            residual = rhs.duplicate()
-            (self._matrix.multTranspose if transposed else self._matrix.mult)(solution, residual)
-            residual.aypx(-1.0, rhs)
+            residual = residual_of(self._matrix, solution, rhs, transposed=transposed)
             correction = self._apply(residual, transposed)
             solution.axpy(1.0, correction)
             for item in (residual, correction):
