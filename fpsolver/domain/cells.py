@@ -12,6 +12,11 @@ from dolfinx import mesh
 
 Array = npt.NDArray[np.float64]
 
+MOST_STEPS = 12
+STILL = 1e-14
+"""Newton's method ends where it moves a point by less, in reference coordinates: after the second step in straight
+cells of a curved mesh."""
+
 
 @dataclass(frozen=True)
 class Cells:
@@ -75,13 +80,18 @@ class Cells:
 
         For a point outside its cell the answer lies outside the reference simplex.
         """
-        nodes = self.nodes[cell]
         reference = np.full_like(points, 1.0 / (self.dimension + 1))
-        for _ in range(1 if self.element.degree == 1 else 12):
-            table = self.element.tabulate(1, reference)[..., 0]
+        moving = np.arange(len(points))
+        for _ in range(1 if self.element.degree == 1 else MOST_STEPS):
+            nodes = self.nodes[cell[moving]]
+            table = self.element.tabulate(1, reference[moving])[..., 0]
             mapped = np.einsum("na,nad->nd", table[0], nodes)
             jacobian = np.einsum("dna,nai->nid", table[1:], nodes)
-            reference = reference + np.linalg.solve(jacobian, (points - mapped)[:, :, None])[:, :, 0]
+            step = np.linalg.solve(jacobian, (points[moving] - mapped)[:, :, None])[:, :, 0]
+            reference[moving] += step
+            moving = moving[np.abs(step).max(axis=1) > STILL]
+            if not len(moving):
+                break
         return reference
 
     def normals(self, cell: npt.NDArray[np.integer], reference: Array, outward: Array) -> Array:

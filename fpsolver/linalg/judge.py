@@ -26,12 +26,41 @@ class SolveCount:
     iterations: int = 0
     backward_error: float = 0.0
 
+    @property
+    def work(self) -> dict[str, int]:
+        """What ``results.json`` says of it."""
+        return {"solves": self.solves, "factorizations": self.factorizations, "iterations": self.iterations}
 
-def backward_error(matrix: PETSc.Mat, solution: PETSc.Vec, rhs: PETSc.Vec, *, transposed: bool = False) -> float:
-    """Componentwise relative backward error max_i |b - A x|_i / (|A| |x| + |b|)_i, over all ranks."""
-    residual, bound, size = rhs.duplicate(), rhs.duplicate(), solution.copy()
+
+def magnitudes_of(matrix: PETSc.Mat) -> PETSc.Mat:
+    """|A|, by entries, as a new matrix. Collective."""
     magnitude = matrix.copy()
-    _take_magnitudes(magnitude)
+    start, columns, values = magnitude.getValuesCSR()
+    magnitude.setValuesCSR(start, columns, np.abs(values))
+    magnitude.assemble()
+    return magnitude
+
+
+def backward_error(
+    matrix: PETSc.Mat,
+    solution: PETSc.Vec,
+    rhs: PETSc.Vec,
+    *,
+    transposed: bool = False,
+    magnitude: PETSc.Mat | None = None,
+) -> float:
+    """Componentwise relative backward error max_i |b - A x|_i / (|A| |x| + |b|)_i, over all ranks.
+
+    Args:
+        matrix: A.
+        solution: x.
+        rhs: b.
+        transposed: Judge A^T x = b instead.
+        magnitude: |A|, by those who judge often; None: it is made here.
+    """
+    residual, bound, size = rhs.duplicate(), rhs.duplicate(), solution.copy()
+    own = magnitude is None
+    magnitude = magnitudes_of(matrix) if magnitude is None else magnitude
     size.abs()
     if transposed:
         matrix.multTranspose(solution, residual)
@@ -46,7 +75,7 @@ def backward_error(matrix: PETSc.Mat, solution: PETSc.Vec, rhs: PETSc.Vec, *, tr
     nothing = below <= UNDERFLOW  # False for what is not a number
     ratio.array[:] = np.where(nothing, 0.0, above / np.where(nothing, 1.0, below))
     worst = ratio.max()[1] if ratio.getSize() else 0.0
-    for item in (residual, bound, size, magnitude, ratio):
+    for item in (residual, bound, size, ratio, *([magnitude] if own else [])):
         item.destroy()
     return float(worst)
 
@@ -63,10 +92,3 @@ def reason_name(reason: int) -> str:
     """PETSc's name of why a Krylov method ended, such as ``KSP_DIVERGED_ITS``."""
     names = {value: name for name, value in vars(PETSc.KSP.ConvergedReason).items() if isinstance(value, int)}
     return f"KSP_{names.get(reason, reason)}"
-
-
-def _take_magnitudes(matrix: PETSc.Mat) -> None:
-    """Replace the entries of an assembled matrix by their magnitudes, in place."""
-    start, columns, values = matrix.getValuesCSR()
-    matrix.setValuesCSR(start, columns, np.abs(values))
-    matrix.assemble()

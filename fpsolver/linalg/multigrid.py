@@ -11,7 +11,7 @@ from __future__ import annotations
 from petsc4py import PETSc
 
 from fpsolver.errors import SolverFailed
-from fpsolver.linalg.judge import SolveCount, backward_error, reason_name, residual_of
+from fpsolver.linalg.judge import SolveCount, backward_error, magnitudes_of, reason_name, residual_of
 from fpsolver.linalg.options import defaults
 from fpsolver.solvers import LARGEST_COARSE
 
@@ -20,6 +20,9 @@ SMALLEST = 1e-11
 
 GOOD, MOST_REFINEMENTS = 1e-11, 6
 """Componentwise backward error above which a solution is refined, and so often at the most."""
+
+CLOSER = 0.1
+"""A correction has to reach that with this to spare."""
 
 MOST_ITERATIONS = 100
 """Ten are usual. Where they do not suffice, as in corners where cells span many nats, the smoother gets more fill."""
@@ -74,6 +77,7 @@ class Multigrid:
         self.name = name
         self.count = count
         self._matrix = matrix
+        self._magnitude = magnitudes_of(matrix)
         self._coarse = coarse
         self._symmetric = symmetric
         self._scale = matrix.getDiagonal()
@@ -92,16 +96,16 @@ class Multigrid:
         """
         solution = self._apply(rhs, transposed)
         self.count.solves += 1
-        error = backward_error(self._matrix, solution, rhs, transposed=transposed)
+        error = self._error(solution, rhs, transposed)
         for _ in range(MOST_REFINEMENTS):
             if error <= GOOD:
                 break
             residual = residual_of(self._matrix, solution, rhs, transposed=transposed)
-            correction = self._apply(residual, transposed)
+            correction = self._apply(residual, transposed, enough=min(CLOSER * GOOD / error, CLOSER))
             solution.axpy(1.0, correction)
             for item in (residual, correction):
                 item.destroy()
-            error = backward_error(self._matrix, solution, rhs, transposed=transposed)
+            error = self._error(solution, rhs, transposed)
         self.count.backward_error = max(self.count.backward_error, error)
         return solution
 
@@ -113,8 +117,11 @@ class Multigrid:
     def destroy(self) -> None:
         """Release the levels; collective."""
         self._forget()
-        for item in (self._scale, self._rhs):
+        for item in (self._scale, self._rhs, self._magnitude):
             item.destroy()
+
+    def _error(self, solution: PETSc.Vec, rhs: PETSc.Vec, transposed: bool) -> float:
+        return backward_error(self._matrix, solution, rhs, transposed=transposed, magnitude=self._magnitude)
 
     def _forget(self) -> None:
         for solver in self._solvers.values():
@@ -170,24 +177,28 @@ class Multigrid:
         self.count.factorizations += 1
         return solver
 
-    def _apply(self, rhs: PETSc.Vec, transposed: bool) -> PETSc.Vec:
+    def _apply(self, rhs: PETSc.Vec, transposed: bool, *, enough: float = 0.0) -> PETSc.Vec:
+        """A new solution, as accurate as the method is set to, or relatively as much as is enough."""
         self._rhs.pointwiseMult(self._scale, rhs)
         solution = rhs.duplicate()
-        reason, iterations = self._iterate(solution, transposed)
+        reason, iterations = self._iterate(solution, transposed, enough)
         while reason <= 0 and self._fill < MOST_FILL:
             self._fill += 1
             self._forget()
-            reason, iterations = self._iterate(solution, transposed)
+            reason, iterations = self._iterate(solution, transposed, enough)
         self.count.iterations = max(self.count.iterations, iterations)
         if reason <= 0:
             raise SolverFailed(self._explain(f"{reason_name(reason)} after {iterations} iterations"))
         solution.pointwiseMult(self._scale, solution)
         return solution
 
-    def _iterate(self, solution: PETSc.Vec, transposed: bool) -> tuple[int, int]:
+    def _iterate(self, solution: PETSc.Vec, transposed: bool, enough: float) -> tuple[int, int]:
         """Why it ended, and after how many iterations."""
         solver = self._solver(transposed=transposed)
+        usual = solver.getTolerances()[0]
+        solver.setTolerances(rtol=max(usual, enough))
         solver.solve(self._rhs, solution)
+        solver.setTolerances(rtol=usual)
         return int(solver.getConvergedReason()), int(solver.getIterationNumber())
 
     def _explain(self, what: str) -> str:

@@ -134,8 +134,7 @@ class Journal:
             "time": self._last.time,
             "steps": self._steps - 1,  # the first row is the start
             "rejected_steps": settings.rejected,
-            "solves": settings.count.solves,
-            "factorizations": settings.count.factorizations,
+            **settings.count.work,
             "min_density": self._lowest,
             "moved_mass": self._moved,
             "time_error": settings.time_error,

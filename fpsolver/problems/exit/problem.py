@@ -67,6 +67,7 @@ def _solved(setting: Setting, wanted: Exit) -> Part:
         "unknowns": generator.unknowns,
         "cells": problem.cells,
         "wells": len(problem.pins),
+        **count.work,
         "escape_rate": rate,
         "starts": [
             {**_started(setting, wanted, start, times, fate, more), **when_and_where}
