@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fpsolver.errors import BadUsage, ExitCode, FpsolverError
+from fpsolver.batch import command as batch
+from fpsolver.errors import ExitCode, FpsolverError
 from fpsolver.runtime import OutputRefused, StopFlag, is_root, say, silenced, speak_plainly, start_mpi, tell
+from fpsolver.runtime.naming import results_folders
 
 if TYPE_CHECKING:
     from fpsolver.case import Case
@@ -62,7 +64,7 @@ def _prepared(args: argparse.Namespace) -> list[tuple[Case, Path]]:
     from fpsolver.case import load_all
 
     cases = load_all(args.cases, args.set + ["run.errors=false"] * args.no_errors)
-    return list(zip(cases, _folders([case.path for case in cases], args.output), strict=True))
+    return list(zip(cases, results_folders([case.path for case in cases], args.output), strict=True))
 
 
 def _converge(args: argparse.Namespace) -> ExitCode:
@@ -117,20 +119,6 @@ def _plot(args: argparse.Namespace) -> ExitCode:
     return ExitCode.DONE
 
 
-def _folders(cases: Sequence[Path], output: str | None) -> list[Path]:
-    """Where each case's results go: DIR for one case, DIR/name for several, results/name by default."""
-    if output is not None and len(cases) == 1:
-        return [Path(output)]
-    base = Path("results") if output is None else Path(output)
-    for case in cases:
-        if not case.name.removesuffix(".toml").strip("."):
-            raise BadUsage(f"{case}: no results folder can have this name; rename the file, or write -o DIR")
-    folders = [base / case.name.removesuffix(".toml") for case in cases]
-    if len(set(folders)) < len(folders):
-        raise BadUsage("two cases have the same file name and would share a folder; run them one by one with -o DIR")
-    return folders
-
-
 def _case_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("cases", nargs="+", metavar="CASE", help="case file (TOML)")
     _set_argument(parser)
@@ -176,6 +164,7 @@ VERBS: dict[str, Verb] = {  # the table of contents of the program
     "run": Verb(_run, _run_arguments, "solve all that the cases ask for"),
     "validate": Verb(_validate, _case_arguments, "check cases without FEniCS or MPI, with advice on resolution"),
     "converge": Verb(_converge, _converge_arguments, "solve a case on finer and finer meshes: orders and limits"),
+    "submit": Verb(batch.run, batch.arguments, "queue a case on a cluster, again and again until it is done"),
     "show": Verb(_show, _show_arguments, "print the results of a run"),
     "plot": Verb(_plot, _plot_arguments, "draw the figures of a run again"),
 }

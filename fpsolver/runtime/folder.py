@@ -59,7 +59,7 @@ class RunFolder:
             BadUsage: The folder is somebody else's, in use, or cannot be written.
         """
         try:
-            _check_owner(path)
+            check_owner(path)
             path.mkdir(parents=True, exist_ok=True)
             folder_lock = FolderLock(path)
         except OSError as error:
@@ -219,7 +219,12 @@ def _checked(name: str) -> str:
     return str(pure)
 
 
-def _check_owner(path: Path) -> None:
+def check_owner(path: Path) -> None:
+    """See that a results folder is missing, empty or ours; touches nothing.
+
+    Raises:
+        BadUsage: It is somebody else's, or a file.
+    """
     if not path.exists():
         return
     if not path.is_dir():
