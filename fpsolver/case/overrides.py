@@ -86,16 +86,19 @@ def _is_broken(text: str) -> bool:
     return any("\ud800" <= sign <= "\udfff" for sign in text)
 
 
-def _value(text: str, key: Key | None) -> object:
+def toml_value(text: str) -> object:
+    """A value of the command line: TOML if it can be read as such, else text."""
     if has_long_name(text):
         return text
     try:
         found = tomllib.loads(f"value = {text}")
     except (ValueError, RecursionError):  # TOMLDecodeError is a ValueError
         return text
-    if set(found) != {"value"}:
-        return text
-    value = found["value"]
+    return found["value"] if set(found) == {"value"} else text
+
+
+def _value(text: str, key: Key | None) -> object:
+    value = toml_value(text)
     if key is not None and key.kind in (Kind.TEXT, Kind.FILE) and not isinstance(value, str):
         return text  # --set title=2 is the title "2"
     return value
