@@ -12,24 +12,17 @@ from __future__ import annotations
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from fpsolver.errors import BadUsage, ExitCode, FpsolverError, SolverFailed
+from fpsolver.runtime import launchers
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Intracomm
-
-# (variable of the rank, variable of the number of ranks), the most specific launcher first: hydra in a
-# Slurm job sets PMI_*, and the SLURM_* beside them count its proxies (one per node), not the ranks.
-_LAUNCHERS = (
-    ("PMI_RANK", "PMI_SIZE"),
-    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
-    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
-    ("PMIX_RANK", "PMIX_SIZE"),
-)
 
 # An error that all ranks meet is told by rank 0, whose Abort then ends the others in their pause.
 _PAUSE_BEFORE_ABORT = 1.0
@@ -77,6 +70,10 @@ def start_mpi(petsc_options: Sequence[str] = ()) -> Intracomm:
     refuse_old_dolfinx()
     # Read by the BLAS inside PETSc and MUMPS when they are loaded; ranks are our threads.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    import mpi4py
+
+    # The start of MPI aborts under some foreign launchers, so we look before.
+    mpi4py.rc.initialize, mpi4py.rc.finalize = False, True
     try:  # the wheel's own order of imports; a DOLFINx of conda or of a cluster has no such module
         import dolfinx_solver  # noqa: F401
     except ModuleNotFoundError as missing:
@@ -84,6 +81,11 @@ def start_mpi(petsc_options: Sequence[str] = ()) -> Intracomm:
             raise
     from mpi4py import MPI
 
+    if not MPI.Is_initialized():  # by a program that uses us
+        _refuse_strangers(None)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "suspicious MPI", RuntimeWarning)  # mpi4py's; ours comes next
+            MPI.Init_thread()
     _refuse_strangers(MPI.COMM_WORLD.size)
     import petsc4py
 
@@ -176,27 +178,25 @@ def _meet(comm: Intracomm) -> bool:
 
 def _launched(environment: Mapping[str, str]) -> tuple[int, int]:
     """(rank, number of ranks) as the launcher's environment has it; (0, 1) without a launcher."""
-    for rank_name, size_name in _LAUNCHERS:
-        try:
-            number, count = int(environment[rank_name]), int(environment[size_name])
-        except (KeyError, ValueError):
-            continue
-        if 0 <= number < count:
-            return number, count
-    return 0, 1
+    started = launchers.launch(environment)
+    return (0, 1) if started is None else (started.rank, started.size)
 
 
-def _refuse_strangers(world_size: int) -> None:
-    """N processes that each believe to be alone would all compute the same and write the same files."""
-    launched = _launched(os.environ)[1]
-    if launched > 1 and world_size == 1:
-        here = Path(sys.prefix) / "bin" / "mpiexec"
-        mpiexec = str(here) if here.exists() else "the mpiexec of the MPI that mpi4py was built with"
-        raise BadUsage(
-            f"{launched} processes were started, but each of them is alone in its MPI: the launcher belongs to "
-            f"another MPI than this Python.\nWrite instead: {mpiexec} -n {launched} fpsolver ...   "
-            f"(-n 1 for one process; within Slurm also: srun --mpi=pmi2 ...)"
-        )
+def _refuse_strangers(world_size: int | None) -> None:
+    """Refuse N processes that each believe to be alone: all would compute the same and write the same files.
+
+    Args:
+        world_size: None before MPI is started, which some MPIs refuse under a launcher of others, in many lines.
+    """
+    from mpi4py import MPI
+
+    started = launchers.launch(os.environ)
+    lonely = started is not None and started.size > 1 and world_size == 1
+    if started is not None and (lonely or launchers.aborts(os.environ, MPI.Get_library_version())):
+        if started.rank != 0:
+            time.sleep(_PAUSE_BEFORE_ABORT)  # the first to end may end all others, and rank 0 has to speak before
+        vendor, version = MPI.get_vendor()
+        raise BadUsage(launchers.strangers(started, vendor, ".".join(str(part) for part in version)))
 
 
 def _abort_all(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

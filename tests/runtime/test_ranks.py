@@ -9,7 +9,7 @@ import pytest
 from programs import Programs
 
 from fpsolver.errors import ExitCode, FpsolverError, SolverFailed
-from fpsolver.runtime import agree, on_root, ranks, start_mpi
+from fpsolver.runtime import agree, launchers, on_root, ranks, start_mpi
 
 PRELUDE = """
 from fpsolver.errors import BadUsage, SolverFailed
@@ -34,6 +34,7 @@ class Particular(FpsolverError):
         ({"SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "4"}, (3, 4)),
         ({"SLURM_PROCID": "0", "SLURM_NTASKS": "4"}, (0, 1)),  # a batch script, not a step
         ({"SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "2", "PMI_RANK": "5", "PMI_SIZE": "8"}, (5, 8)),
+        ({"MV2_COMM_WORLD_RANK": "1", "MV2_COMM_WORLD_SIZE": "2"}, (1, 2)),
         ({"PMI_RANK": "nonsense", "PMI_SIZE": "3"}, (0, 1)),
         ({"PMI_RANK": "3", "PMI_SIZE": "3"}, (0, 1)),
     ],
@@ -188,26 +189,78 @@ def test_an_error_nobody_caught_keeps_its_exit_code(launch: Programs) -> None:
     assert (done.returncode, done.stderr) == (ExitCode.BAD_CASE, "write it otherwise\n")
 
 
+REFUSED = PRELUDE + "try:\n    start_mpi()\nexcept BadUsage as error:\n    print(error if is_root() else 'silent')"
+OPEN_MPI = {"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "2"}
+SRUN = {"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "2"}
+
+
 @pytest.mark.parametrize(
-    "environment",
+    ("environment", "found", "instead"),
     [
-        {"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "2"},
-        {"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "2"},
+        (OPEN_MPI, "mpirun of Open MPI started 2 processes (OMPI_COMM_WORLD_SIZE=2)", "mpiexec -n 2 fpsolver"),
+        (OPEN_MPI | {"PMIX_RANK": "0"}, "mpirun of Open MPI started 2 processes", "mpiexec -n 2 fpsolver"),
+        (SRUN, "srun started 2 processes (SLURM_STEP_NUM_TASKS=2), but without --mpi=", "-n 2 fpsolver"),
+        (SRUN | {"PMIX_RANK": "0"}, "srun started 2 processes", "srun --mpi="),
     ],
 )
-def test_copies_that_do_not_know_of_each_other_are_refused(launch: Programs, environment: dict[str, str]) -> None:
-    """Catches N runs of size 1 that write the same files (another MPI's mpirun, srun without an MPI plug-in)."""
-    code = PRELUDE + "try:\n    start_mpi()\nexcept BadUsage as error:\n    print(error if is_root() else 'silent')"
-    done = launch(code, environment=environment)
-    assert done.returncode == 0
-    assert "2 processes were started" in done.stdout
-    assert "mpiexec -n 2 fpsolver" in done.stdout
+def test_copies_that_do_not_know_of_each_other_are_refused(
+    launch: Programs, environment: dict[str, str], found: str, instead: str
+) -> None:
+    """Catches N runs of size 1 that write the same files (another MPI's mpirun, srun without an MPI plug-in).
+
+    An MPICH that sees PMIX_RANK aborts in its start instead, in many lines of its own.
+    """
+    done = launch(REFUSED, environment=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(found)
+    assert instead in done.stdout
+    assert "each would be rank 0 of 1" in done.stdout
+    assert "fpsolver doctor" in done.stdout
 
 
 def test_only_one_of_the_copies_speaks(launch: Programs) -> None:
-    code = PRELUDE + "try:\n    start_mpi()\nexcept BadUsage as error:\n    print(error if is_root() else 'silent')"
-    done = launch(code, environment={"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2"})
+    done = launch(REFUSED, environment={"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2"})
     assert done.stdout == "silent\n"
+
+
+@pytest.mark.parametrize("environment", [{}, {"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1"}])
+def test_one_process_is_no_stranger(launch: Programs, environment: dict[str, str]) -> None:
+    assert launch(REFUSED, environment=environment).stdout == ""
+
+
+def test_a_launcher_that_serves_this_mpi_goes_before_slurm(launch: Programs) -> None:
+    """hydra in a job: Slurm counts its proxies."""
+    done = launch(REFUSED, environment={"PMI_RANK": "0", "PMI_SIZE": "1", "PMIX_RANK": "0"} | SRUN)
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("environment", "library", "expected"),
+    [
+        ({"PMIX_RANK": "0"}, "MPICH Version: 5.0.2", True),
+        ({"PMIX_RANK": "0", "PMI_RANK": "0"}, "MPICH Version: 5.0.2", False),
+        ({"PMIX_RANK": "0"}, "MPICH Version: 5.0.2\nMPICH configure: --with-pmix=/usr", False),
+        ({"PMIX_RANK": "0"}, "Open MPI v5.0.6", False),
+        ({}, "MPICH Version: 5.0.2", False),
+    ],
+)
+def test_which_starts_would_abort(environment: dict[str, str], library: str, expected: bool) -> None:
+    assert launchers.aborts(environment, library) is expected
+
+
+@pytest.mark.parametrize(
+    ("vendor", "environment", "words"),
+    [
+        ("Open MPI", SRUN, "srun --mpi=pmix -n 2 fpsolver ..."),
+        ("MPICH", SRUN, "srun --mpi=pmi2 -n 2 fpsolver ..."),
+        ("Open MPI", {"PMI_RANK": "1", "PMI_SIZE": "2"}, "a launcher of the MPICH family started 2 processes"),
+        ("MPICH", {"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "1"}, "another MPI; it cannot start"),
+    ],
+)
+def test_strangers_are_told_what_they_are(vendor: str, environment: dict[str, str], words: str) -> None:
+    started = launchers.launch(environment)
+    assert started is not None
+    assert words in launchers.strangers(started, vendor, "5.0")
 
 
 def test_petsc_options_arrive(launch: Programs) -> None:
