@@ -70,8 +70,10 @@ if [ "$turn" -gt "$restarts" ]; then
   exit 75
 fi
 say "queues again"
-# The scheduler may end this script at once, so nothing but the exit code can follow.
+# The scheduler may end this script at once, so nothing that matters can follow.
 """
+
+_REFUSED = 'say "the scheduler refuses; submit the case again to continue"'
 
 
 def script(job: Job, scheduler: Scheduler) -> str:
@@ -90,7 +92,7 @@ def script(job: Job, scheduler: Scheduler) -> str:
         _TURN.replace("{turn}", scheduler.turn),
         _environment(job),
         _command(job, scheduler),
-        f"{_RUN}{scheduler.again}\nexit 75\n",
+        f"{_RUN}{scheduler.again} || {_REFUSED}\nexit 75\n",
     ]
     return "\n".join(part for part in parts if part)
 
