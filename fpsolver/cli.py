@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fpsolver.batch import command as batch
+from fpsolver.doctor import command as doctor
 from fpsolver.errors import ExitCode, FpsolverError
 from fpsolver.runtime import OutputRefused, StopFlag, is_root, say, silenced, speak_plainly, start_mpi, tell
 from fpsolver.runtime.naming import results_folders
+from fpsolver.study.sweep import command as family
 
 if TYPE_CHECKING:
     from fpsolver.case import Case
@@ -101,20 +103,22 @@ def _validate(args: argparse.Namespace) -> ExitCode:
 
 
 def _show(args: argparse.Namespace) -> ExitCode:
-    """Print the results of a finished run."""
+    """Print the results of a finished run, or the table of a sweep."""
     from fpsolver.output.show import show
 
-    if is_root():
+    if is_root() and not family.show(Path(args.folder), as_json=args.json):
         show(Path(args.folder), as_json=args.json)
     return ExitCode.DONE
 
 
 def _plot(args: argparse.Namespace) -> ExitCode:
-    """Draw the figures of a run again, from its files."""
+    """Draw the figures of a run, or of a sweep, again, from its files."""
     from fpsolver.output.figures import draw
 
     if is_root():
-        for path in draw(Path(args.folder), args.what or None, args.format or ("png",)):
+        folder, what, formats = Path(args.folder), args.what or None, args.format or ("png",)
+        drawn = family.plot(folder, what, formats)
+        for path in draw(folder, what, formats) if drawn is None else drawn:
             say(str(path))
     return ExitCode.DONE
 
@@ -156,7 +160,7 @@ def _show_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _plot_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="DIR", help="results folder")
-    parser.add_argument("--what", nargs="+", metavar="FIGURE", help="only these figures")
+    parser.add_argument("--what", nargs="+", metavar="FIGURE", help="only these figures; of a sweep: these quantities")
     parser.add_argument("--format", nargs="+", metavar="FORMAT", help="png, svg or both")
 
 
@@ -164,9 +168,11 @@ VERBS: dict[str, Verb] = {  # the table of contents of the program
     "run": Verb(_run, _run_arguments, "solve all that the cases ask for"),
     "validate": Verb(_validate, _case_arguments, "check cases without FEniCS or MPI, with advice on resolution"),
     "converge": Verb(_converge, _converge_arguments, "solve a case on finer and finer meshes: orders and limits"),
+    "sweep": Verb(family.run, family.arguments, "run a case with many values: one table, one figure"),
     "submit": Verb(batch.run, batch.arguments, "queue a case on a cluster, again and again until it is done"),
     "show": Verb(_show, _show_arguments, "print the results of a run"),
     "plot": Verb(_plot, _plot_arguments, "draw the figures of a run again"),
+    "doctor": Verb(doctor.run, doctor.arguments, "say what is installed, what works, and what a run would use"),
 }
 
 

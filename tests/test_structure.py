@@ -28,13 +28,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "propagation": {"generator", "linalg"} | LEAVES,
     "problems": {"propagation", "generator", "domain", "model", "case", "linalg", "runtime"} | LEAVES,
     "output": {"domain", "case", "runtime"} | LEAVES,
+    "doctor": {"output", "runtime"} | LEAVES,
     "study": {"output", "problems", "generator", "domain", "model", "case", "runtime"} | LEAVES,
     "batch": {"case", "runtime"} | LEAVES,
-    "cli": {"study", "output", "batch", "case", "runtime"} | LEAVES,
+    "cli": {"study", "output", "batch", "case", "runtime", "doctor"} | LEAVES,
     "__init__": {"study", "case", "runtime"},
     "__main__": {"cli"},
 }
-WITHOUT_FENICS = ("case", "runtime", "batch", "cli", "model", *sorted(LEAVES))
+WITHOUT_FENICS = ("case", "runtime", "batch", "cli", "doctor", "model", *sorted(LEAVES))
 HEAVY = ("dolfinx", "petsc4py", "slepc4py", "mpi4py", "basix", "ufl", "dolfinx_solver")
 LONGEST = 300
 
