@@ -55,6 +55,9 @@ class SlurmBox:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._said("scancel", "--user=root")
+        end = time.monotonic() + 30  # daemons that are gone leave the processes of their jobs alone
+        while self._said("squeue", "-h") and time.monotonic() < end:
+            time.sleep(0.2)
         self._stop()
 
     def __call__(self, *command: str) -> str:
