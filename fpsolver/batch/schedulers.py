@@ -23,7 +23,7 @@ class Scheduler:
         log: Where the job writes, for the shell that runs it.
         turn: Number of this turn, from 1, for the shell.
         launch: Words before ``python``.
-        again: Shell command that makes the job queue again; it may be the last that the script does.
+        again: Shell commands, joined by ``&&``, that make the job queue again.
         ways: What to do with a job, and the command for it, with ``{job}`` for its number.
     """
 
@@ -112,7 +112,7 @@ SCHEDULERS = {
         log="${PBS_JOBID%%.*}",
         turn="${FPSOLVER_TURN:-1}",
         launch=_pbs_launch,
-        again='qsub -v FPSOLVER_TURN=$((turn + 1)) "$script"',
+        again='cd -- "${script%/*}" && qsub -v FPSOLVER_TURN=$((turn + 1)) "$script"',
         ways={
             "queue": "qstat {job}",
             "pause": "qsig -s USR1 {job}",

@@ -41,6 +41,9 @@ trap 'forward TERM' TERM
 """
 
 _RUN = """\
+stay() { say "$1; submit the case again to continue"; exit 75; }
+if [ "$turn" -gt 1 ] && [ -e "$results/STOP" ]; then stay "stopped by $results/STOP"; fi # it came between two turns
+
 say "turn $turn begins on $(uname -n)"
 "${command[@]}" &
 pid=$!
@@ -57,23 +60,12 @@ case $code in
   75) ;;
   *) [ "$asked" = USR1 ] || exit "$code" ;;
 esac
-if [ -e "$results/STOP" ]; then
-  say "stopped by $results/STOP; submit the case again to continue"
-  exit 75
-fi
-if [ "$asked" = TERM ]; then
-  say "ended by TERM; submit the case again to continue"
-  exit 75
-fi
-if [ "$turn" -gt "$restarts" ]; then
-  say "not done after $turn turns (--max-restarts $restarts); submit the case again to continue"
-  exit 75
-fi
+[ ! -e "$results/STOP" ] || stay "stopped by $results/STOP"
+[ "$asked" != TERM ] || stay "ended by TERM"
+[ "$turn" -le "$restarts" ] || stay "not done after $turn turns (--max-restarts $restarts)"
 say "queues again"
 # The scheduler may end this script at once, so nothing that matters can follow.
 """
-
-_REFUSED = 'say "the scheduler refuses; submit the case again to continue"'
 
 
 def script(job: Job, scheduler: Scheduler) -> str:
@@ -92,7 +84,7 @@ def script(job: Job, scheduler: Scheduler) -> str:
         _TURN.replace("{turn}", scheduler.turn),
         _environment(job),
         _command(job, scheduler),
-        f"{_RUN}{scheduler.again} || {_REFUSED}\nexit 75\n",
+        f'{_RUN}{scheduler.again} && exit 75\nstay "the scheduler refuses"\n',
     ]
     return "\n".join(part for part in parts if part)
 

@@ -62,6 +62,20 @@ def test_a_user_who_asked_for_a_stop_gets_one(cluster: Cluster, scheduler: str) 
 
 
 @BOTH
+def test_a_stop_between_two_turns_is_heeded_and_an_older_one_is_left_to_the_run(
+    cluster: Cluster, scheduler: str
+) -> None:
+    (cluster.folder / "results").mkdir()
+    (cluster.folder / "results" / "STOP").touch()
+    text = script(cluster.plain_job, SCHEDULERS[scheduler])
+    second = {"SLURM_RESTART_COUNT": "1", "FPSOLVER_TURN": "2", "PBS_JOBID": "7.server"}
+    assert cluster.turn(text, **second)[0] == 75
+    assert cluster.note("turns") == []
+    assert cluster.queue(scheduler) == [0]
+    assert cluster.note("turns") == ["turn"]
+
+
+@BOTH
 def test_where_the_queue_refuses_the_log_says_how_to_go_on(cluster: Cluster, scheduler: str) -> None:
     for name in ("scontrol", "qsub"):
         cluster.noting(name, "exit 1")
