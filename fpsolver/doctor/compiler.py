@@ -42,9 +42,7 @@ def forms(about: Surroundings) -> Iterator[Finding]:
         return
     if "error" not in found:
         yield ok("compiled forms", f"a tiny one took {found['seconds']:.1f} s")
-    elif about.which(compiler_command(about)) is None:
-        yield problem("compiled forms", "cannot be made without a C compiler", "see the line on the C compiler")
-    else:
+    elif about.which(compiler_command(about)) is not None:  # else all has been said
         remedy = "try the compiler by itself; export CC=... chooses another one"
         yield problem("compiled forms", found["error"], remedy)
     yield _cache(found)

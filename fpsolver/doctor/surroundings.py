@@ -49,12 +49,12 @@ class Outcome:
         """Why it failed, in one line; empty where it did not."""
         if self.code == 0:
             return ""
-        said = next((line.strip() for line in reversed(self.errors.splitlines()) if line.strip(" -=")), "no message")
         if self.code is None:
             return f"no end after {self.seconds:.0f} s"
         if self.code < 0:
             return f"killed by {signal.Signals(-self.code).name}"
-        return f"exit code {self.code}: {said}"
+        said = [line.strip() for line in self.errors.splitlines() if line.strip(" -=*")] or ["no message"]
+        return f"exit code {self.code}: {said[-1 if 'Traceback' in self.errors else 0]}"  # the cause of either
 
 
 class Runner(Protocol):
