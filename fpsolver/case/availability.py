@@ -7,7 +7,6 @@ UNAVAILABLE: dict[str, str] = {  # "section", "section.key" (unless at its defau
     "loss.python": "write loss.expression, or loss.per_sample with [data]",
     "noise.covariance=table": 'write "samples" or a matrix of expressions',
     "simulation": "remove the section",
-    "run.walltime": 'remove the key, or write "auto"',
 }
 
 NOT_TOGETHER: dict[tuple[str, str], str] = {  # sections that are available, but not in one case

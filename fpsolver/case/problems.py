@@ -222,13 +222,23 @@ def read_output(reader: Reader) -> Output:
 
 def read_run(reader: Reader) -> RunSettings:
     values = reader.section("run") or {}
-    errors = values.get("errors", default("run", "errors"))
-    text = values.get("walltime", "auto")
-    if text == "auto":
-        return RunSettings(None, errors)
+    every = _seconds(reader, values, "checkpoint_every", "")
+    return RunSettings(
+        _seconds(reader, values, "walltime", '"auto", or '),
+        values.get("errors", default("run", "errors")),
+        0.0 if every is None else every,
+        values.get("checkpoint_states"),
+    )
+
+
+def _seconds(reader: Reader, values: Mapping[str, Any], name: str, others: str) -> float | None:
+    """A time that is written as HH:MM:SS; None where it says auto, or is none."""
+    text = values.get(name, default("run", name))
+    if text == "auto" and others:
+        return None
     found = re.fullmatch(r"(\d{1,6}):([0-5]\d):([0-5]\d)", text)
     if found is None:
-        reader.ledger.add(("run", "walltime"), f"{shown(text)} is no time", 'write "auto", or "02:30:00" for HH:MM:SS')
-        return RunSettings(None, errors)
+        reader.ledger.add(("run", name), f"{shown(text)} is no time", f'write {others}"02:30:00" for HH:MM:SS')
+        return None
     hours, minutes, seconds = (int(part) for part in found.groups())
-    return RunSettings(3600.0 * hours + 60.0 * minutes + seconds, errors)
+    return 3600.0 * hours + 60.0 * minutes + seconds

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from fpsolver.case.keys import Key, Kind
 from fpsolver.case.schema_dynamics import DYNAMICS
+from fpsolver.case.schema_run import RUN
 
 __all__ = ["DEFAULTED", "FREE", "KEYS", "LISTS", "SECTIONS", "TOP", "Key", "Kind"]
 
@@ -260,18 +261,7 @@ KEYS: tuple[Key, ...] = (
     Key("simulation", "kind", K.TEXT, "diffusion or real minibatches", "sde", choices=("sde", "sgd")),
     Key("simulation", "walkers", K.INTEGER, "number of walkers", default=20000, least=1, most=10**9, example="20000"),
     Key("simulation", "seed", K.INTEGER, "seed of the random numbers", default=1, least=0, most=2**63 - 1, example="1"),
-    # output, run
-    Key("output", "format", K.TEXT, "files for ParaView", "vtkhdf", choices=("vtkhdf", "pvd")),
-    Key("output", "figures", K.BOOLEAN, "draw figures", default=True),
-    Key(
-        "run",
-        "walltime",
-        K.TEXT,
-        "stop in order after this time: auto or HH:MM:SS",
-        default="auto",
-        example='"02:30:00"',
-    ),
-    Key("run", "errors", K.BOOLEAN, "estimate the error of every number, by solving again more crudely", default=True),
+    *RUN,
 )
 
 LISTS = ("exit", "committor", "probe")  # [[...]]: any number of them

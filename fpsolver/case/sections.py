@@ -242,10 +242,13 @@ class RunSettings:
     Attributes:
         walltime: Seconds after which a run stops and can be continued; None: as the scheduler says.
         errors: Whether the error of every number is estimated.
+        checkpoint_every, checkpoint_states: Seconds and states (None: any number) between two checkpoints.
     """
 
     walltime: float | None
     errors: bool
+    checkpoint_every: float
+    checkpoint_states: int | None
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,15 @@ class Collecting:
         vector.array[:] = state.array_r[: self._size]
         return vector
 
+    def further(self, state: PETSc.Vec) -> Array:
+        """The unknowns after those of the density, on all ranks."""
+        comm = self.generator.comm
+        return np.asarray(comm.bcast(state.array_r[self._size :] if self._is_last else None, root=comm.size - 1))
+
+    def restored(self, density: PETSc.Vec, further: Array) -> PETSc.Vec:
+        """The state that consists of both."""
+        return self._extended(density.array_r, further)
+
     def counted(self, state: PETSc.Vec) -> Counted:
         """What has passed through the boundary."""
         found = np.asarray(state.mDot([*self._counters, *self._rates])).reshape(2, -1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import basix
 import numpy as np
@@ -30,6 +30,7 @@ from fpsolver.generator.quadrature import rule_degree
 from fpsolver.generator.weight import Weight
 from fpsolver.model import Model, build
 from fpsolver.problems.generators import about_noise, generator_of
+from fpsolver.problems.keeper import Forgetful, Keeper
 from fpsolver.problems.recorder import Recorder, Silent
 from fpsolver.quantity import Quantity
 from fpsolver.state import FinalState
@@ -54,6 +55,14 @@ class Watcher(Protocol):
 
     def note(self, time: float, vector: PETSc.Vec, projection: Projection, *, is_output: bool) -> Mapping[str, float]:
         """A state h and its projection to positive densities; values by column, not a number where there is none."""
+        ...
+
+    def memory(self) -> object:
+        """What it has seen, as lists and tables of plain numbers."""
+        ...
+
+    def recall(self, memory: Any) -> None:
+        """Go on from what was seen in an earlier part of the run."""
         ...
 
 
@@ -87,6 +96,7 @@ class Setting:
         heartbeat: Called often on all ranks; raises `Stopped` when the run should end.
         announce: Takes a line for the user.
         earlier: From the results folder of a finished run to its case and the state that it ended with.
+        keeper: Keeps what took long, for a run that is taken up again.
         is_companion: Only numbers are wanted, for comparison: no fields, no checks.
         steeper: Over a cell of a graded mesh the potential may vary by so many times more than it should.
         of_model: Keeps what depends on neither mesh nor degree.
@@ -102,6 +112,7 @@ class Setting:
     heartbeat: Callable[[], None]
     announce: Callable[[str], None]
     earlier: Callable[[Path], tuple[Case, FinalState]]
+    keeper: Keeper = field(default_factory=Forgetful)
     is_companion: bool = False
     steeper: float = 1.0
     of_model: Store = field(default_factory=Store)
@@ -111,7 +122,15 @@ class Setting:
     def companion(self, degree: int) -> Setting:
         """The same questions on the same meshes with elements of another degree, for an estimate of the error."""
         case = replace(self.case, discretization=replace(self.case.discretization, degree=degree))
-        return replace(self, case=case, recorder=Silent(), announce=_nothing, is_companion=True, of_degree=Store())
+        return replace(
+            self,
+            case=case,
+            recorder=Silent(),
+            announce=_nothing,
+            keeper=Forgetful(),
+            is_companion=True,
+            of_degree=Store(),
+        )
 
     def coarser(self, case: Case, domain: mesh.Mesh, steeper: float) -> Setting:
         """The same questions on larger cells, for an estimate of the error.
@@ -134,6 +153,7 @@ class Setting:
             recorder=Silent(),
             announce=_nothing,
             progress=lambda share, text: None,
+            keeper=Forgetful(),
             of_model=self.of_model.once(("of_model", label), Store),
             of_mesh=self.of_mesh.once(("of_mesh", label), Store),
             of_degree=self.of_degree.once(("of_degree", label), Store),
@@ -199,10 +219,12 @@ class Setting:
             anchors: Points that shall be vertices.
         """
         comm, domain = self.domain.comm, self.case.domain
-        return self.of_mesh.once(
+        found = self.of_mesh.once(
             ("mesh", region.name),
             lambda: region_mesh(comm, domain, region, self.absorbing, self.grading(weight, passes), anchors),
         )
+        self.of_mesh.once(("curved", region.name), lambda: found.curved)
+        return found
 
     def grading(self, weight: Weight, passes: float = 0.0) -> Grading:
         """How small cells have to be for a weight; see `grading_for`."""
@@ -218,7 +240,7 @@ class Answer:
     Attributes:
         name: Its key in ``results.json``.
         results: The entry there.
-        generator: What it was computed with.
+        generator: What it was computed with; None where that was done in an earlier part of the run.
         checks: Its lines of the certificate.
         probes: For each probe of the case, quantities by name.
         warnings: What the user should know about the numbers.
@@ -227,7 +249,7 @@ class Answer:
 
     name: str
     results: dict[str, object] | list[dict[str, object]]
-    generator: Generator
+    generator: Generator | None
     checks: Sequence[Check]
     probes: Sequence[dict[str, Quantity]] = field(default_factory=tuple)
     warnings: Sequence[str] = field(default_factory=tuple)

@@ -26,6 +26,10 @@ class Recorder(Protocol):
         """Fields that do not depend on time, at this rank's points of the lattice: scalars (n,) or vectors (n, d)."""
         ...
 
+    def resume(self, time: float | None) -> None:
+        """Frames and rows up to a time are there from an earlier part of the run; later ones go. None: all go."""
+        ...
+
     def state(self, state: FinalState) -> None:
         """What the evolution ended with: this rank's nodes and values."""
         ...
@@ -46,6 +50,9 @@ class Silent:
         """Nothing."""
 
     def fields(self, lattice: Lattice, fields: Mapping[str, Array]) -> None:
+        """Nothing."""
+
+    def resume(self, time: float | None) -> None:
         """Nothing."""
 
     def state(self, state: FinalState) -> None:

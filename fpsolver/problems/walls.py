@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -118,6 +119,14 @@ class WallWatcher:
         """A state h on the way. Collective."""
         self.see(vector)
         return {}
+
+    def memory(self) -> object:
+        """The most at each wall."""
+        return self._most.tolist()
+
+    def recall(self, memory: Any) -> None:
+        """Go on from there."""
+        self._most = np.array(memory).reshape(self._most.shape)
 
     def see(self, vector: PETSc.Vec) -> None:
         """A state h. Collective."""

@@ -5,11 +5,11 @@ Those of PROPAGATORS are for a K that does not depend on time, `sdirk_varying` f
 
 from __future__ import annotations
 
-from fpsolver.propagation.base import Propagator, Settings, State
+from fpsolver.propagation.base import Propagator, Settings, Standing, State
 from fpsolver.propagation.krylov import krylov
 from fpsolver.propagation.sdirk import sdirk
 from fpsolver.propagation.varying import Factors, sdirk_varying
 
-__all__ = ["PROPAGATORS", "Factors", "Propagator", "Settings", "State", "sdirk_varying"]
+__all__ = ["PROPAGATORS", "Factors", "Propagator", "Settings", "Standing", "State", "sdirk_varying"]
 
 PROPAGATORS: dict[str, Propagator] = {"krylov": krylov, "sdirk": sdirk}

@@ -22,12 +22,27 @@ class State:
         vector: Coefficients of h; the receiver may keep it, nobody changes it later.
         step: Number of accepted steps so far (krylov: basis vectors).
         is_output: True at an output time, which is hit exactly.
+        is_fixed: A propagator that begins here goes on as this one does, to the last bit.
     """
 
     time: float
     vector: PETSc.Vec
     step: int
     is_output: bool
+    is_fixed: bool
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a stepping method stands at a fixed state, beyond the state itself.
+
+    Attributes:
+        within: Where the span between two outputs began that the state is in, and which part of it is done.
+        factors: What tells the matrices apart whose factors are at hand, the last used one at the end.
+    """
+
+    within: tuple[float, float] | None = None
+    factors: Sequence[tuple[float, ...]] = ()
 
 
 @dataclass
@@ -41,6 +56,8 @@ class Settings:
         rejected: Steps that were refused and repeated.
         time_error: Largest estimated error of a step or segment beyond the tolerance, L1 norm; 0 where it was met.
         last_step: The step that sdirk would have taken next; None before its first.
+        standing: Where the method stands.
+        resumed: Where it stood in an earlier part of the run; for the first propagator, which takes it.
     """
 
     tolerance: float
@@ -49,6 +66,13 @@ class Settings:
     rejected: int = 0
     time_error: float = 0.0
     last_step: float | None = None
+    standing: Standing = Standing()
+    resumed: Standing | None = None
+
+    def taken(self) -> Standing:
+        """Where a propagator that begins now stands."""
+        self.standing, self.resumed = self.resumed or Standing(), None
+        return self.standing
 
 
 class Propagator(Protocol):

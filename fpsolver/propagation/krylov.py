@@ -60,6 +60,7 @@ def krylov(
     Raises:
         SolverFailed: A factorisation failed, or a segment shrank to round-off of the time.
     """
+    settings.taken()
     outputs, vector, step = set(times), start, 0
     targets, segments = list(times), 0
     while targets:
@@ -82,7 +83,7 @@ def krylov(
             time = next((target for target in targets if target - now == elapsed), now + elapsed)
             step += time in outputs
             segments *= time not in outputs
-            yield State(time, state, step, is_output=time in outputs)
+            yield State(time, state, step, is_output=time in outputs, is_fixed=elapsed == reached[-1])
         now, vector = time, state
         targets = [target for target in targets if target > now]
         basis.destroy()

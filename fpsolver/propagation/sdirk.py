@@ -9,7 +9,7 @@ time.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -19,7 +19,7 @@ from fpsolver.errors import SolverFailed
 from fpsolver.generator.generator import Generator
 from fpsolver.generator.inverse import inverse
 from fpsolver.linalg import Solver
-from fpsolver.propagation.base import Settings, State, l1_scale
+from fpsolver.propagation.base import Settings, Standing, State, l1_scale
 
 GAMMA = 0.25
 STAGES = np.array(
@@ -55,7 +55,7 @@ def sdirk(
     Raises:
         SolverFailed: A factorisation failed, or the step shrank to round-off of the time.
     """
-    return stepped(_Stepper(generator, settings), start, times, settings, now)
+    return stepped(lambda: _Stepper(generator, settings), start, times, settings, now)
 
 
 class Stepper(Protocol):
@@ -65,19 +65,33 @@ class Stepper(Protocol):
         """The state after a step from the time ``now``, and the estimated error of its density in L1."""
         ...
 
+    @property
+    def factors(self) -> Sequence[tuple[float, ...]]:
+        """What tells the matrices apart whose factors are at hand, the last used one at the end."""
+        ...
+
+    def prepare(self, factors: Sequence[tuple[float, ...]]) -> None:
+        """Have these factors at hand."""
+        ...
+
 
 def stepped(
-    stepper: Stepper, start: PETSc.Vec, times: Sequence[float], settings: Settings, now: float
+    make: Callable[[], Stepper], start: PETSc.Vec, times: Sequence[float], settings: Settings, now: float
 ) -> Iterator[State]:
     """Steps through the output times, as long as the tolerance allows.
 
     Raises:
         SolverFailed: The step shrank to round-off of the time.
     """
+    standing, stepper = settings.taken(), make()
+    known = settings.count.factorizations
+    stepper.prepare(standing.factors)
+    settings.count.factorizations = known  # they were counted in the part of the run that made them first
     vector, accepted = start, 0
+    begin, done = standing.within or (now, 0.0)  # done is a dyadic fraction of the span, exact in binary
     step = (times[0] - now) * FIRST_STEP if settings.last_step is None else settings.last_step
     for target in times:
-        span, done = target - now, 0.0  # done is a dyadic fraction of the span, exact in binary
+        span = target - begin
         while done < 1.0:
             part = min(2.0 ** np.floor(np.log2(step / span * (1 + 1e-9))), 1.0)
             while part > 1.0 - done:
@@ -95,7 +109,9 @@ def stepped(
             vector, accepted = proposed, accepted + 1
             step = max(step, part * span) * (2.0 if error < GROW_BELOW * allowed else 1.0)
             settings.last_step = step
-            yield State(now, vector, accepted, is_output=done == 1.0)
+            settings.standing = Standing((begin, done) if done < 1.0 else None, stepper.factors)
+            yield State(now, vector, accepted, is_output=done == 1.0, is_fixed=True)
+        begin, done = target, 0.0
 
 
 class _Stepper:
@@ -105,7 +121,17 @@ class _Stepper:
         self._generator = generator
         self._settings = settings
         self._scale = l1_scale(generator)
-        self._factors: OrderedDict[float, Solver] = OrderedDict()
+        self._factors: OrderedDict[float, tuple[float, Solver]] = OrderedDict()
+
+    @property
+    def factors(self) -> Sequence[tuple[float, ...]]:
+        """The step sizes, the last used one at the end."""
+        return [(size,) for size, _ in self._factors.values()]
+
+    def prepare(self, factors: Sequence[tuple[float, ...]]) -> None:
+        """Have the factors of these step sizes at hand."""
+        for (size,) in factors:
+            self._factorization(size)
 
     def step(self, vector: PETSc.Vec, size: float, now: float = 0.0) -> tuple[PETSc.Vec, float]:
         """The state after one step, and the estimated error of its density in L1; ``now`` is of no interest here."""
@@ -144,14 +170,15 @@ class _Stepper:
         key = float(np.format_float_scientific(size, precision=11))
         if key in self._factors:
             self._factors.move_to_end(key)
-            return self._factors[key]
+            return self._factors[key][1]
         if len(self._factors) >= KEPT:
-            self._factors.popitem(last=False)[1].destroy()
-        self._factors[key] = inverse(
+            self._factors.popitem(last=False)[1][1].destroy()
+        factors = inverse(
             self._generator,
             self._generator.shifted(GAMMA * size),
             "evolution",
             self._settings.count,
             symmetric=self._generator.reversible,
         )
-        return self._factors[key]
+        self._factors[key] = size, factors
+        return factors

@@ -70,7 +70,7 @@ def sdirk_varying(
     Raises:
         SolverFailed: A factorisation failed, or the step shrank to round-off of the time.
     """
-    return stepped(VaryingStepper(generator, factors, settings), start, times, settings, now)
+    return stepped(lambda: VaryingStepper(generator, factors, settings), start, times, settings, now)
 
 
 class VaryingStepper:
@@ -82,6 +82,16 @@ class VaryingStepper:
         self._settings = settings
         self._scale = l1_scale(generator.whole)
         self._kept: OrderedDict[Shift, Solver] = OrderedDict()
+
+    @property
+    def factors(self) -> Sequence[tuple[float, ...]]:
+        """The shifts of the kept factors, the last used one at the end."""
+        return list(self._kept)
+
+    def prepare(self, factors: Sequence[tuple[float, ...]]) -> None:
+        """Have the factors of these shifts at hand."""
+        for noise, drift in factors:
+            self._factorized((noise, drift))
 
     def step(self, vector: PETSc.Vec, size: float, now: float = 0.0) -> tuple[PETSc.Vec, float]:
         """The state after a step from the time ``now``, and the estimated error of its density in L1."""

@@ -6,6 +6,7 @@ A leaf: imports nothing of the project but ``errors``, and no MPI before `start_
 from __future__ import annotations
 
 from fpsolver.runtime import atomic
+from fpsolver.runtime.deadline import Deadline, time_left
 from fpsolver.runtime.folder import RunFolder
 from fpsolver.runtime.log import Console, Progress, RunLog
 from fpsolver.runtime.ranks import agree, is_root, on_root, rank, size, start_mpi, tell
@@ -15,6 +16,7 @@ from fpsolver.runtime.timing import Timing
 
 __all__ = [
     "Console",
+    "Deadline",
     "OutputRefused",
     "Progress",
     "RunFolder",
@@ -32,4 +34,5 @@ __all__ = [
     "speak_plainly",
     "start_mpi",
     "tell",
+    "time_left",
 ]

@@ -1,4 +1,7 @@
-"""Ctrl-C, TERM and USR1 ask the run to stop in order: a flag now, an agreed decision at the next step."""
+"""What asks a run to stop in order: Ctrl-C, TERM and USR1, a file STOP in its folder, the end of its time.
+
+A flag now, an agreed decision at the next step.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,22 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Self
 
 from fpsolver.errors import Stopped
+from fpsolver.runtime.deadline import Deadline
 from fpsolver.runtime.ranks import is_root, size
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Intracomm
 
 _ASKING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+
+STOP_FILE = "STOP"
+_BY_FILE, _BY_TIME = 1001, 1002  # beside the numbers of signals
+_LOOK_EVERY = 1.0  # seconds
 
 # One press may come twice, from the terminal and from the launcher that passes it on.
 _ONE_PRESS = 0.5  # seconds
@@ -34,6 +43,9 @@ class StopFlag:
         self._interrupted: float | None = None  # when Ctrl-C was pressed first
         self._former: dict[signal.Signals, object] = {}
         self._may_interrupt = False
+        self._file: Path | None = None
+        self._deadline: Deadline | None = None
+        self._looked = 0.0
 
     def __enter__(self) -> Self:
         for each in _ASKING:
@@ -51,6 +63,10 @@ class StopFlag:
             signal.signal(each, signal.SIG_DFL if handler is None else handler)  # type: ignore[arg-type]
         self._former.clear()
 
+    def watch(self, folder: Path, deadline: Deadline) -> None:
+        """From now on a file STOP in the folder asks to stop, too, and so does the deadline. For rank 0."""
+        self._file, self._deadline, self._looked = folder / STOP_FILE, deadline, 0.0
+
     @property
     def raised(self) -> bool:
         """True if this rank has been asked to stop; other ranks may not know yet."""
@@ -58,13 +74,18 @@ class StopFlag:
 
     @property
     def reason(self) -> str | None:
-        """Name of the signal, such as ``SIGTERM``; after `agreed` the same on all ranks."""
+        """What asked, such as ``SIGTERM``; after `agreed` the same on all ranks."""
+        if self._number == _BY_FILE:
+            return f"the file {STOP_FILE}, to be deleted before the run goes on"
+        if self._number == _BY_TIME:
+            return "the end of its time"
         return signal.Signals(self._number).name if self._number else None
 
     def agreed(self, comm: Intracomm) -> bool:
         """True on all ranks if any rank has been asked to stop; collective (one integer is reduced)."""
         from mpi4py import MPI
 
+        self._look()
         number = comm.allreduce(self._number, op=MPI.MAX)
         if number:  # else leave it alone: a signal may have come since
             self._number = number
@@ -88,6 +109,16 @@ class StopFlag:
             return None
         finally:
             self._may_interrupt = False
+
+    def _look(self) -> None:
+        if self.raised or self._file is None or self._deadline is None:
+            return
+        if self._deadline.is_near():
+            self._number = _BY_TIME
+        elif time.monotonic() - self._looked >= _LOOK_EVERY:
+            self._looked = time.monotonic()
+            if self._file.exists():
+                self._number = _BY_FILE
 
     def _install(self, each: signal.Signals) -> None:
         signal.signal(each, self._raise_flag)

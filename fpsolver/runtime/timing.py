@@ -29,6 +29,10 @@ class Timing:
         finally:
             self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - begin
 
+    def add(self, name: str, seconds: float) -> None:
+        """Count seconds that were spent on a stage in an earlier part of the run; the total does not know of them."""
+        self._seconds[name] = self._seconds.get(name, 0.0) + seconds
+
     @property
     def total(self) -> float:
         """Seconds since this object was made."""

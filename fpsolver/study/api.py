@@ -19,7 +19,8 @@ from fpsolver.output.state import read_state
 from fpsolver.problems import PROBLEMS, Answer, Setting
 from fpsolver.problems.observables import Moments
 from fpsolver.state import FinalState
-from fpsolver.study.errors import SWITCHED_OFF, Beats, with_errors, without_errors
+from fpsolver.study.beats import Beats
+from fpsolver.study.errors import SWITCHED_OFF, with_errors, without_errors
 
 Array = npt.NDArray[np.float64]
 
@@ -72,6 +73,9 @@ class Memory:
     def table(self, name: str, columns: Sequence[str], rows: Array) -> None:
         """Keep a table."""
         self.tables[name] = columns, rows
+
+    def resume(self, time: float | None) -> None:
+        """Nothing: there is no earlier part."""
 
     def state(self, state: FinalState) -> None:
         """Keep the last state."""

@@ -11,13 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fpsolver.case import Case
-from fpsolver.domain.region_mesh import RegionMesh, domain_mesh
+from fpsolver.domain.region_mesh import domain_mesh
 from fpsolver.errors import BadUsage, SolverFailed
 from fpsolver.problems import Answer, Problem, Setting
 from fpsolver.problems.base import NO_ESTIMATE
 from fpsolver.problems.committor.between import region_between
 from fpsolver.quantity import Quantity
+from fpsolver.study.beats import Beats
 from fpsolver.study.estimate import error
+from fpsolver.study.keeping import Keeping
 from fpsolver.study.sizes import sized
 from fpsolver.study.trees import Place, changed, dotted, lengths, quantities
 
@@ -47,30 +49,6 @@ LONG = ("evolution", "entropy")
 
 BALANCED = ("potential", "integrated")
 """Weights that absorb the whole drift, up to where they are bent."""
-
-
-class Beats:
-    """A heartbeat that counts, the same on all ranks, so that no companion works longer than the run itself."""
-
-    def __init__(self, beat: Callable[[], None]) -> None:
-        self._beat = beat
-        self._limit: int | None = None
-        self.count = 0
-
-    def __call__(self) -> None:
-        """One beat."""
-        self.count += 1
-        if self._limit is not None and self.count > self._limit:
-            raise SolverFailed(
-                "takes far more solves than the run itself: its mesh or degree does not resolve the case"
-            )
-        self._beat()
-
-    def limited(self, limit: int) -> Beats:
-        """A heartbeat of its own that raises SolverFailed after so many."""
-        other = Beats(self._beat)
-        other._limit = limit
-        return other
 
 
 @dataclass(frozen=True)
@@ -177,6 +155,8 @@ def _solved(
         # one for all problems of the run, so that they share what it has solved
         companion = setting.of_degree.once(("companion", name), make)
         twin = replace(companion, heartbeat=heartbeat, progress=progress)
+        if isinstance(setting.keeper, Keeping) and isinstance(heartbeat, Beats):
+            twin = replace(twin, keeper=setting.keeper.within(name.replace(" ", "_"), heartbeat))
         answer = problem.solve(twin)
     except (SolverFailed, BadUsage) as failure:  # on all ranks
         return _Companion(name, {}, {}, f"the companion {name}: {str(failure).splitlines()[0]}")
@@ -195,10 +175,14 @@ def _is_straight(setting: Setting, place: Place) -> bool:
     if place[0] not in ("exit", "committor"):
         return place[0] not in ("probes", "splitting")
     assert isinstance(place[1], int)
-    case = setting.case
-    name = case.exits[place[1]].region if place[0] == "exit" else region_between(case, case.committors[place[1]]).name
-    mesh = setting.of_mesh.get(("mesh", name))
-    return isinstance(mesh, RegionMesh) and mesh.curved == 0
+    return setting.of_mesh.get(("curved", parts_of(setting.case, str(place[0]))[place[1]])) == 0
+
+
+def parts_of(case: Case, name: str) -> list[str]:
+    """Names of the regions whose meshes the parts of an answer belong to."""
+    if name == "exit":
+        return [wanted.region for wanted in case.exits]
+    return [region_between(case, wanted).name for wanted in case.committors] if name == "committor" else []
 
 
 def coarse(case: Case, factor: int = 2) -> Case | None:

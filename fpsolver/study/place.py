@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,11 +13,15 @@ from mpi4py import MPI
 
 from fpsolver.case import Case, dump
 from fpsolver.errors import BadUsage, ExitCode, FpsolverError
+from fpsolver.output.checkpoint import FOLDER as CHECKPOINT
 from fpsolver.output.collective import on_root
 from fpsolver.output.figures import FIGURES, draw
 from fpsolver.output.results import FILE, read_results, write_results
 from fpsolver.output.state import read_state
 from fpsolver.runtime import Console, RunFolder, RunLog, StopFlag, atomic
+
+OF_THE_JOB = ("walltime", "checkpoint_every", "checkpoint_states")
+"""Keys of [run] that results do not depend on: a run may be taken up with others."""
 
 
 class Place:
@@ -66,12 +70,18 @@ class Place:
                     f"{self.folder} holds results of another case, or of this one before it was changed; "
                     "choose another folder with -o DIR, or discard them with --fresh"
                 )
-            self._owned.clear()  # what an unfinished run of the same case left
+            if not any(self.folder.glob(f"{CHECKPOINT}/*.npz")):
+                self._owned.clear()  # what an unfinished run of the same case left
             self._owned.begin(self._identity)
             atomic.write_text(self._owned.path("case.toml"), dump(case))
             return True
 
         return on_root(self._comm, claim, self.folder)
+
+    @property
+    def identity(self) -> str:
+        """Of what `claim` was given: a hash of all that its results depend on."""
+        return self._identity
 
     def path(self, name: str, templates: Sequence[str] = ()) -> Path:
         """The path of a file of ours, noted as such before it is written (see `RunFolder.path`); on rank 0 only."""
@@ -141,7 +151,10 @@ class Place:
 
 def _identity(case: Case, purpose: str) -> str:
     """A hash of all that the results depend on: the resolved case, the contents of its data, and what is done."""
-    digest = hashlib.sha256(json.dumps(case.resolved, sort_keys=True, default=str).encode())
+    settings = case.resolved["run"]
+    assert isinstance(settings, Mapping)
+    told = {**case.resolved, "run": {name: settings[name] for name in settings if name not in OF_THE_JOB}}
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode())
     digest.update(purpose.encode())
     if case.data is not None:
         digest.update(case.data.file.read_bytes())

@@ -18,7 +18,7 @@ from fpsolver.output.frames import FORMATS, FrameWriter
 from fpsolver.output.state import NAME as STATE
 from fpsolver.output.state import write_state
 from fpsolver.problems.observables import Moments
-from fpsolver.runtime import agree
+from fpsolver.runtime import agree, atomic
 from fpsolver.state import FinalState
 
 Array = npt.NDArray[np.float64]
@@ -53,6 +53,7 @@ class Records:
         self._frames: FrameWriter | None = None
         self._curves: CurveWriter | None = None
         self._time: float | None = None
+        self._resumed: float | None = None
         self._lattice: Lattice | None = None
         self._fields: dict[str, Array] = {}
 
@@ -61,10 +62,14 @@ class Records:
         """Of the last row, None before the first."""
         return self._time
 
+    def resume(self, time: float | None) -> None:
+        """Go on with the frames and rows of an earlier part of the run, those up to a time; None: start over."""
+        self._resumed = self._time = time
+
     def frame(self, time: float, lattice: Lattice, density: Array) -> None:
         """Append a frame of the density; the first one also writes loss and diffusion on the same lattice."""
         if self._frames is None:
-            self._frames = self._format.series(self._comm, self._fields_path("density"), lattice)
+            self._frames = self._format.series(self._comm, self._fields_path("density"), lattice, self._resumed)
             self.fields(lattice, {})
         self._frames.write(time, {"density": density})
 
@@ -89,6 +94,11 @@ class Records:
         merged = self._fields | dict(fields)
         self._format.fields(self._comm, self._fields_path("fields"), self._lattice, merged)
         self._fields = merged
+
+    @property
+    def static(self) -> Mapping[str, Array]:
+        """Names and values of the static fields so far, at this rank's points."""
+        return self._fields
 
     def table(self, name: str, columns: Sequence[str], rows: Array) -> None:
         """Write a whole table, the same on all ranks."""
@@ -116,7 +126,7 @@ class Records:
         def write() -> None:
             if self._curves is None:
                 columns = evolution_columns(coordinates, list(self._case.regions), list(more))
-                self._curves = CurveWriter(self._claim("curves.csv", ()), columns)
+                self._curves = CurveWriter(self._claim("curves.csv", ()), columns, self._resumed)
             self._curves.write(row)
 
         on_root(self._comm, write, self._folder / "curves.csv")
@@ -127,15 +137,18 @@ class Records:
         write_state(self._comm, self._path(STATE), state)
 
     def close(self) -> None:
-        """Give the files their final names."""
+        """Give the files their final names, also those of an earlier part of the run to which nothing was added."""
 
-        def close_curves() -> None:
+        def close_rest() -> None:
             if self._curves is not None:
                 self._curves.close()
+            for name in ("curves.csv", f"density{self._format.suffix}"):
+                if self._resumed is not None and atomic.part_of(self._folder / name).exists():
+                    atomic.publish(self._folder / name)
 
         if self._frames is not None:
             self._frames.close()
-        on_root(self._comm, close_curves, self._folder / "curves.csv")
+        on_root(self._comm, close_rest, self._folder / "curves.csv")
 
     def _of_model(self, lattice: Lattice) -> dict[str, Array]:
         values = self._model(lattice.points[:, : lattice.dimension])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -14,15 +13,20 @@ from fpsolver.certificate import certificate
 from fpsolver.domain.region_mesh import domain_mesh
 from fpsolver.errors import ExitCode, FpsolverError, Stopped
 from fpsolver.model import build
-from fpsolver.problems import PROBLEMS, Answer, Setting
+from fpsolver.output.checkpoint import Checkpoint
+from fpsolver.problems import PROBLEMS, Setting
 from fpsolver.quantity import Quantity
-from fpsolver.runtime import Console, StopFlag, Timing
+from fpsolver.runtime import Console, Deadline, StopFlag, Timing, time_left
 from fpsolver.study.api import earlier_run
+from fpsolver.study.beats import Beats
 from fpsolver.study.capacity import refuse_too_large
-from fpsolver.study.errors import INTERRUPTED, SWITCHED_OFF, Beats, by_weight, with_errors, without_errors
+from fpsolver.study.errors import by_weight
+from fpsolver.study.keeping import Clock, Keeping
 from fpsolver.study.place import Place
 from fpsolver.study.records import Records
 from fpsolver.study.report import report, tell_advice
+from fpsolver.study.solved import Solved
+from fpsolver.study.solver import Solver
 
 PACKAGES = ("fpsolver", "fenics-dolfinx", "dolfinx-solver-real", "petsc4py", "slepc4py", "mpi4py", "numpy", "scipy")
 
@@ -46,7 +50,7 @@ def run_case(
         BadUsage: The folder is not ours, in use, or holds results of another case.
         SolverFailed: A solver failed.
         OutputFailed: A file could not be written.
-        Stopped: A signal asked the run to end; the files that were written are whole.
+        Stopped: The run was asked to end; the same call goes on.
     """
     stop = stop or StopFlag()
     stop.end_if_asked(comm, f"before {case.path} was begun")
@@ -80,28 +84,24 @@ def _solve(case: Case, place: Place, comm: MPI.Intracomm, stop: StopFlag) -> Exi
         if stop.agreed(comm):
             raise Stopped(_how_far(stop, records, place.folder))
 
+    if comm.rank == 0:
+        stop.watch(place.folder, Deadline(time_left(case.run.walltime)))
     heartbeat = Beats(stop_if_asked)
-    setting = Setting(case, domain, model, records, _unseen, heartbeat, console.say, earlier_run)
-
-    answers: list[Answer] = []
+    checkpoint = Checkpoint(comm, place.folder, place.path, f"{place.identity} {_versions()}", console.warn)
+    clock = Clock(case.run.checkpoint_every, case.run.checkpoint_states)
+    keeper = Keeping(comm, checkpoint, clock, heartbeat)
+    setting = Setting(case, domain, model, records, _unseen, heartbeat, console.say, earlier_run, keeper)
+    solver = Solver(setting, records, keeper, heartbeat, console, timing)
 
     def results(status: str, verdict: Mapping[str, object] | None = None) -> dict[str, object]:
         judged = {} if verdict is None else {"certificate": verdict}
         about = {"timing": timing.as_json(), "ranks": comm.size, "versions": _versions()}
-        return _results(case, status, mesh, answers) | judged | about
+        return _results(case, status, mesh, solver.solved) | judged | about
 
     try:
         for name, problem in PROBLEMS.items():
             if problem.wanted(case):
-                heartbeat()
-                began = heartbeat.count
-                with timing.stage(name), console.progress(name) as progress:
-                    answers.append(without_errors(problem.solve(replace(setting, progress=progress)), INTERRUPTED))
-                if case.run.errors:
-                    with timing.stage("errors"), console.progress(f"errors of {name}") as progress:
-                        answers[-1] = with_errors(problem, setting, answers[-1], heartbeat.count - began, progress)
-                else:
-                    answers[-1] = without_errors(answers[-1], SWITCHED_OFF)
+                solver.solve(name, problem)
     except Stopped:
         records.close()
         place.write_results(results("stopped"))
@@ -110,12 +110,14 @@ def _solve(case: Case, place: Place, comm: MPI.Intracomm, stop: StopFlag) -> Exi
         records.close()
         raise
     records.close()
+    answers = [each.answer for each in solver.solved]
     verdict = certificate([check for answer in answers for check in answer.checks])
     place.write_results(results("completed", verdict))
     if case.output.figures:
         with timing.stage("figures"):
             drawn = place.draw(console, stop)
         if not drawn:
+            checkpoint.clear()
             place.finish()
             raise Stopped(
                 f"stopped by {stop.reason} while figures were drawn; the results in {place.folder} are complete, and "
@@ -126,6 +128,7 @@ def _solve(case: Case, place: Place, comm: MPI.Intracomm, stop: StopFlag) -> Exi
     for warning in by_weight([warning for answer in answers for warning in answer.warnings]):
         console.warn(warning)
     report(console, answers, verdict, place.folder, timing.total)
+    checkpoint.clear()
     place.finish()
     return ExitCode.DONE if verdict["passed"] else ExitCode.CERTIFICATE_FAILED
 
@@ -136,25 +139,19 @@ def _unseen(share: float, text: str) -> None:
 
 def _how_far(stop: StopFlag, records: Records, folder: Path) -> str:
     if records.time is None:
-        return f"stopped by {stop.reason} before the first frame; the same command starts the run again"
+        return f"stopped by {stop.reason}; the same command goes on with what is not solved yet"
     return (
         f"stopped by {stop.reason}; frames and curves up to t = {records.time:.6g} are in {folder}, "
-        "and the same command starts the run again"
+        "and the same command goes on from there"
     )
 
 
-def _results(case: Case, status: str, mesh: Mapping[str, int], answers: Sequence[Answer]) -> dict[str, object]:
+def _results(case: Case, status: str, mesh: Mapping[str, int], solved: Sequence[Solved]) -> dict[str, object]:
     """``results.json`` without the verdict and what differs from run to run."""
     entries: dict[str, object] = {"schema": 1, "title": case.title, "status": status, "mesh": dict(mesh)}
-    if answers:
-        generator = answers[0].generator
-        entries["generator"] = {
-            "degree": generator.degree,
-            "unknowns": generator.unknowns,
-            "weight": generator.weight.kind,
-            "monotone": generator.monotone,
-            "reversible": generator.reversible,
-        }
+    answers = [each.answer for each in solved]
+    if solved:
+        entries["generator"] = solved[0].about
     entries |= {answer.name: answer.results for answer in answers}
     if case.probes and answers:
         entries["probes"] = [

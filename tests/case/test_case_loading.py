@@ -71,7 +71,7 @@ def test_the_resolved_case_says_everything(load_text) -> None:
     assert resolved["evolution"]["frames"] == 50
     assert resolved["domain"]["coordinates"] == ["x", "y"]
     assert resolved["noise"] == {"diffusion": "d", "regularization": 0.0}
-    assert resolved["run"] == {"walltime": "auto", "errors": True}
+    assert resolved["run"] == {"walltime": "auto", "checkpoint_every": "00:05:00", "errors": True}
 
 
 def test_data_are_read_and_standardised(load_text, tmp_path: Path) -> None:

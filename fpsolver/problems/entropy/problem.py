@@ -39,6 +39,7 @@ def solve_entropy(setting: Setting) -> Answer:
     """
     evolved = evolution_of(setting)
     watcher, generator = evolved.watched["entropy"], evolved.answer.generator
+    assert generator is not None  # as it has just been used
     assert isinstance(watcher, EntropyWatcher)
     if watcher.why is not None:
         return _nothing(setting, generator, watcher.why)

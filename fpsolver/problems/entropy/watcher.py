@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass
+from typing import Any
 
 import numpy as np
 from petsc4py import PETSc
@@ -98,6 +99,19 @@ class EntropyWatcher:
         self.rows.append(Row(time, is_output, kinds, distance))
         values = [*(each.value for each in kinds), *(each.fisher for each in kinds)]
         return dict(zip(self.columns(), values, strict=True))
+
+    def memory(self) -> object:
+        """The rows so far, and the work that they took."""
+        rows = [[row.time, row.is_output, [astuple(each) for each in row.kinds], row.distance] for row in self.rows]
+        return {"rows": rows, "count": asdict(self.count)}
+
+    def recall(self, memory: Any) -> None:
+        """Go on after these rows."""
+        self.rows = [
+            Row(time, is_output, [Measured(*each) for each in kinds], distance)
+            for time, is_output, kinds, distance in memory["rows"]
+        ]
+        self.count = SolveCount(**memory["count"])
 
     def curves(self) -> list[Curve]:
         """One for each kind; afterwards nothing can be measured any more. Collective.

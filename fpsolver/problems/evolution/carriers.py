@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 from petsc4py import PETSc
 
 from fpsolver.generator.affine import AffineGenerator
@@ -16,6 +17,8 @@ from fpsolver.generator.generator import Generator
 from fpsolver.generator.inverse import inverse
 from fpsolver.generator.open_boundary import OpenBoundary
 from fpsolver.propagation import PROPAGATORS, Factors, Settings, State, sdirk_varying
+
+Array = npt.NDArray[np.float64]
 
 
 class Carrier(Protocol):
@@ -42,6 +45,14 @@ class Carrier(Protocol):
         """What has passed through the boundary; None where it is closed."""
         ...
 
+    def further(self, state: PETSc.Vec) -> Array:
+        """What a state holds beside h, the same on all ranks."""
+        ...
+
+    def restored(self, h: PETSc.Vec, further: Array) -> PETSc.Vec:
+        """The state with this h and all else."""
+        ...
+
 
 class Closed:
     """How states are read where nothing passes through the boundary: they are the density."""
@@ -65,6 +76,14 @@ class Closed:
     def counted(self, state: PETSc.Vec) -> Counted | None:
         """Nothing."""
         return None
+
+    def further(self, state: PETSc.Vec) -> Array:
+        """Nothing."""
+        return np.zeros(0)
+
+    def restored(self, h: PETSc.Vec, further: Array) -> PETSc.Vec:
+        """The density itself."""
+        return h
 
 
 @dataclass(frozen=True)
@@ -135,3 +154,11 @@ class Opened:
     def counted(self, state: PETSc.Vec) -> Counted | None:
         """What has passed through the boundary."""
         return self.collecting.counted(state)
+
+    def further(self, state: PETSc.Vec) -> Array:
+        """The counters, and the source with its stock."""
+        return self.collecting.further(state)
+
+    def restored(self, h: PETSc.Vec, further: Array) -> PETSc.Vec:
+        """Density and counters."""
+        return self.collecting.restored(h, further)

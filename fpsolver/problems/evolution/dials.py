@@ -34,3 +34,10 @@ class Dials:
     def note(self, time: float, vector: PETSc.Vec, projection: Projection, *, is_output: bool) -> Mapping[str, float]:
         """The values from a time on."""
         return {COLUMNS[name]: value for name, value in self._schedule.at(time).items()}
+
+    def memory(self) -> object:
+        """Nothing: the schedule knows."""
+        return None
+
+    def recall(self, memory: object) -> None:
+        """Nothing."""

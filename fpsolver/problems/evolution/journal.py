@@ -99,6 +99,32 @@ class Journal:
             values = self._generator.function(state.vector).x.array[self._nodes]
             recorder.frame(state.time, self._lattice, self._weight * np.maximum(values - self._shift, 0.0))
 
+    @property
+    def steps(self) -> int:
+        """States noted so far."""
+        return self._steps
+
+    def memory(self) -> dict[str, object]:
+        """What was measured so far, as plain numbers, for `resume`."""
+        return {
+            "time": self._last.time,
+            "worst": [self._drift, self._moved, self._kernel, self._signs, self._lowest],
+            "steps": self._steps,
+            "watchers": [watcher.memory() for watcher in self._watchers],
+        }
+
+    def resume(self, memory: Mapping[str, Any], state: State, counted: Counted | None) -> None:
+        """Go on after a state where an earlier part of the run left off. Collective."""
+        drift, moved, kernel, signs, lowest = memory["worst"]
+        self._drift, self._moved, self._lowest = drift, moved, lowest
+        self._kernel, self._signs = max(self._kernel, kernel), max(self._signs, signs)
+        self._steps = memory["steps"]
+        self._last, self._counted = state, counted
+        for watcher, known in zip(self._watchers, memory["watchers"], strict=True):
+            watcher.recall(known)
+        self._measure()
+        self._setting.recorder.resume(state.time)
+
     def keep(self) -> None:
         """Leave the last state for a later run to start from. Collective."""
         generator = self._generator

@@ -41,12 +41,15 @@ class Ladder:
 
     Args:
         setting: The case and the outside world.
+
+    Attributes:
+        ratios: Of the noise that the density may have come from.
     """
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
         self._kept: dict[tuple[float, bool], Comparison] = {}
-        self._ratios: list[float] = []
+        self.ratios: list[float] = []
         self._close: Comparison | None = None
         if setting.case.entropy is not None and why_not(setting) is None:
             close = close_weight(setting).weight
@@ -65,7 +68,7 @@ class Ladder:
         own = self._allowed(leg.ratio, leg, sample)
         if leg.constant and own.kind != "none":
             return own
-        hotter = [self._allowed(ratio, leg, sample) for ratio in self._ratios if ratio > leg.ratio]
+        hotter = [self._allowed(ratio, leg, sample) for ratio in self.ratios if ratio > leg.ratio]
         return min([own, *hotter], key=lambda weight: self._distance(weight, sample))
 
     def better(self, leg: Leg, present: Weight, sample: Sample) -> Weight | None:
@@ -80,8 +83,8 @@ class Ladder:
         return found if found.kind != "none" and (higher or closer) else None
 
     def _enter(self, leg: Leg) -> None:
-        if leg.ratio not in self._ratios:
-            self._ratios.append(leg.ratio)
+        if leg.ratio not in self.ratios:
+            self.ratios.append(leg.ratio)
 
     def _allowed(self, ratio: float, leg: Leg, sample: Sample) -> Weight:
         key = ratio, leg.constant

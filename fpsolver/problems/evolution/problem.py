@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from petsc4py import PETSc
 
+from fpsolver.errors import Stopped
 from fpsolver.generator.generator import Generator
 from fpsolver.generator.quadrature import rule_degree
 from fpsolver.generator.weight import Weight
 from fpsolver.problems.base import Answer, Setting, Watcher
-from fpsolver.problems.evolution.carriers import Carrier
+from fpsolver.problems.evolution.bookmark import NAME, Bookmark, Position, position_of
 from fpsolver.problems.evolution.dials import Dials
 from fpsolver.problems.evolution.earlier import earlier_density
 from fpsolver.problems.evolution.initial import InitialDensity, initial_density
@@ -22,7 +22,7 @@ from fpsolver.problems.evolution.ladder import Ladder, sampled
 from fpsolver.problems.evolution.legs import Leg, carrier_of, legs_of
 from fpsolver.problems.evolution.watchers import WATCHERS
 from fpsolver.problems.walls import WallWatcher
-from fpsolver.propagation import Settings, State
+from fpsolver.propagation import Settings, Standing, State
 
 Array = npt.NDArray[np.float64]
 
@@ -70,93 +70,138 @@ def _evolved(setting: Setting) -> Evolved:
     watchers = list(watched.values())
     if case.schedule is not None and not setting.is_companion:
         watchers.append(Dials(case.schedule))
+    walls = WallWatcher(setting)
+    if not setting.is_companion:
+        watchers.append(walls)
     settings = Settings(wanted.tolerance, setting.heartbeat)
-    initial = _initial(setting)
     legs, ladder = legs_of(case), Ladder(setting)
+    position, journal = _taken_up(setting, legs, ladder, settings, watchers) or _begun(
+        setting, legs, ladder, settings, watchers
+    )
+    way = _Way(setting, legs, settings, ladder, journal, Bookmark(setting, settings, ladder, journal))
+    try:
+        position = way.through(position)
+        while position.leg + 1 < len(legs):
+            position = way.through(way.entered(position))
+    except Stopped:  # on all ranks
+        way.bookmark.keep()
+        raise
+    way.bookmark.keep()
+    journal.keep()
+    answer = journal.answer(settings)
+    return Evolved(answer if setting.is_companion else walls.added(answer), watched)
+
+
+def _begun(
+    setting: Setting, legs: Sequence[Leg], ladder: Ladder, settings: Settings, watchers: Sequence[Watcher]
+) -> tuple[Position, Journal]:
+    """The start."""
+    initial = _initial(setting)
     weight = ladder.first(legs[0], (initial.rule.points, initial.rule.weights, initial.density))
     carrier = carrier_of(setting, legs[0], weight, settings)
     generator = carrier.generator
     _announce(setting, generator)
     functional = generator.quadrature.functional_of_rule(initial.rule, initial.density)
     vector = carrier.loaded(functional, None, settings)
-    walls = WallWatcher(setting)
-    if not setting.is_companion:
-        watchers.append(walls)
     journal = Journal(setting, generator, watchers)
-    first = State(0.0, carrier.density(vector), 0, is_output=False)
+    setting.recorder.resume(None)
+    first = State(0.0, carrier.density(vector), 0, is_output=False, is_fixed=True)
     journal.note(first, carrier.counted(vector), frame=not initial.is_point)
-    for leg in legs:
-        way = _Way(setting, leg, settings, ladder, journal)
-        if leg is not legs[0]:
-            carrier, vector = way.entered(carrier, vector)
-        carrier, vector = way.through(carrier, vector)
-    journal.keep()
-    answer = journal.answer(settings)
-    return Evolved(answer if setting.is_companion else walls.added(answer), watched)
+    return Position(0, carrier, vector, legs[0].start, legs[0].start), journal
+
+
+def _taken_up(
+    setting: Setting, legs: Sequence[Leg], ladder: Ladder, settings: Settings, watchers: Sequence[Watcher]
+) -> tuple[Position, Journal] | None:
+    """Where an earlier part of the run left off; None where there is none."""
+    kept = setting.keeper.recall(NAME)
+    position = None if kept is None else position_of(setting, kept, legs, settings)
+    if kept is None or position is None:
+        return None
+    ladder.ratios = kept.facts["ratios"]
+    carrier = position.carrier
+    setting.announce(f"evolution: taken up at t = {position.now:.6g}")
+    journal = Journal(setting, carrier.generator, watchers)
+    state = State(position.now, carrier.density(position.vector), 0, is_output=True, is_fixed=True)
+    journal.resume(kept.facts["journal"], state, carrier.counted(position.vector))
+    return position, journal
 
 
 @dataclass(frozen=True)
 class _Way:
-    """One leg of an evolution. All methods are collective.
+    """The way of a density through the legs of an evolution. All methods are collective.
 
     Attributes:
         setting: The case and the outside world.
-        leg: The leg.
+        legs: The legs.
         settings: Of the time stepping.
         ladder: The weights to choose from.
         journal: Notes the states.
+        bookmark: Keeps where the evolution may be taken up.
     """
 
     setting: Setting
-    leg: Leg
+    legs: Sequence[Leg]
     settings: Settings
     ladder: Ladder
     journal: Journal
+    bookmark: Bookmark
 
-    def entered(self, before: Carrier, vector: PETSc.Vec) -> tuple[Carrier, PETSc.Vec]:
-        """The density at the start of the leg, with what carries it on; the same as before where that serves."""
-        density = before.generator.density(before.density(vector))
+    def entered(self, end: Position) -> Position:
+        """The start of the next leg, from the end of one, with what carries it on; the same where that serves."""
+        number = end.leg + 1
+        leg, before = self.legs[number], end.carrier
+        begin = replace(end, leg=number, now=leg.start, considered=leg.start)
+        density = before.generator.density(before.density(end.vector))
         sample, present = sampled(before.generator, density), before.generator.weight
-        if self.leg.switches:
-            return self._exchanged(before, vector, self.ladder.next(self.leg, sample), self.leg.start)
-        weight = self.ladder.better(self.leg, present, sample)
-        return (before, vector) if weight is None else self._exchanged(before, vector, weight, self.leg.start)
+        if leg.switches:
+            return self._exchanged(begin, self.ladder.next(leg, sample))
+        weight = self.ladder.better(leg, present, sample)
+        return begin if weight is None else self._exchanged(begin, weight)
 
-    def through(self, carrier: Carrier, vector: PETSc.Vec) -> tuple[Carrier, PETSc.Vec]:
-        """Carry a density to the end of the leg; every state of interest is noted."""
+    def through(self, position: Position) -> Position:
+        """Carry a density to the end of its leg; every state of interest is noted."""
         wanted = self.setting.case.evolution
         assert wanted is not None
-        outputs, leg = wanted.output_times, self.leg
+        outputs, leg = wanted.output_times, self.legs[position.leg]
         every = wanted.method == "sdirk" or not leg.constant
-        ahead = sorted({time for time in outputs if leg.start < time < leg.end} | {leg.end})
-        now = considered = leg.start
+        ahead = sorted({time for time in outputs if position.now < time < leg.end} | {leg.end})
+        ahead = [time for time in ahead if time > position.now]
         while ahead:
-            for state in carrier.states(vector, ahead, self.settings, now):
-                now, vector = state.time, state.vector
+            carrier = position.carrier
+            for state in carrier.states(position.vector, ahead, self.settings, position.now):
+                now = state.time
                 is_output = state.is_output and now in outputs
                 if every or state.is_output:
-                    seen = replace(state, vector=carrier.density(vector), is_output=is_output)
-                    self.journal.note(seen, carrier.counted(vector), frame=is_output)
+                    seen = replace(state, vector=carrier.density(state.vector), is_output=is_output)
+                    self.journal.note(seen, carrier.counted(state.vector), frame=is_output)
                 ahead = [time for time in ahead if time > now]
                 self.setting.progress(sum(time <= now for time in outputs) / len(outputs), f"t = {now:.6g}")
-                if ahead and is_output and now - leg.start >= RECONSIDER * (considered - leg.start):
-                    considered = now
-                    density = carrier.generator.density(carrier.density(vector))
+                position = replace(position, vector=state.vector, now=now)
+                better = None
+                if ahead and is_output and now - leg.start >= RECONSIDER * (position.considered - leg.start):
+                    position = replace(position, considered=now)
+                    density = carrier.generator.density(carrier.density(state.vector))
                     better = self.ladder.better(leg, carrier.generator.weight, sampled(carrier.generator, density))
-                    if better is not None:
-                        carrier, vector = self._exchanged(carrier, vector, better, now)
-                        break
-        return carrier, vector
+                if better is not None:
+                    position = self._exchanged(position, better)
+                if better is not None or state.is_fixed:
+                    self.bookmark.reached(position)
+                if better is not None:
+                    break
+        return position
 
-    def _exchanged(self, before: Carrier, vector: PETSc.Vec, weight: Weight, now: float) -> tuple[Carrier, PETSc.Vec]:
+    def _exchanged(self, before: Position, weight: Weight) -> Position:
         """The same density with respect to another weight: its M-projection, which keeps the mass."""
-        found = carrier_of(self.setting, self.leg, weight, self.settings)
+        leg, carrier = self.legs[before.leg], before.carrier
+        found = carrier_of(self.setting, leg, weight, self.settings)
         generator = found.generator
-        _announce(self.setting, generator, now)
-        functional = generator.quadrature.functional(before.generator.density(before.density(vector)))
-        vector = found.loaded(functional, before.counted(vector), self.settings)
+        _announce(self.setting, generator, before.now)
+        functional = generator.quadrature.functional(carrier.generator.density(carrier.density(before.vector)))
+        vector = found.loaded(functional, carrier.counted(before.vector), self.settings)
+        self.settings.standing = Standing()
         self.journal.enter(generator)
-        return found, vector
+        return replace(before, carrier=found, vector=vector)
 
 
 def describe(weight: Weight) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -109,6 +110,15 @@ class MassWatcher:
         self._rows.append(np.concatenate([[time], values]))
         self._outputs.append(is_output or time == 0.0)
         return dict(zip(self.columns(), values[: self._count].tolist(), strict=True))
+
+    def memory(self) -> object:
+        """The rows so far."""
+        return [[row.tolist() for row in self._rows], self._outputs]
+
+    def recall(self, memory: Any) -> None:
+        """Go on after these rows."""
+        rows, self._outputs = memory
+        self._rows = [np.array(row) for row in rows]
 
     @property
     def rows(self) -> Array:
