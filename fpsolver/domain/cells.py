@@ -75,10 +75,11 @@ class Cells:
         slopes = self.element.tabulate(1, reference)[1:, :, :, 0]
         return np.asarray(np.abs(np.linalg.det(np.einsum("dna,nai->nid", slopes, self.nodes[cell]))))
 
-    def pull_back(self, cell: npt.NDArray[np.integer], points: Array) -> Array:
+    def pull_back(self, cell: npt.NDArray[np.integer], points: Array, near: float = np.inf) -> Array:
         """Reference coordinates of points (n, d) in the listed cells (n,): Newton, one step where cells are straight.
 
-        For a point outside its cell the answer lies outside the reference simplex.
+        For a point outside its cell the answer lies outside the reference simplex; one that the first step finds
+        farther outside than ``near``, in barycentric coordinates, is not looked for more closely.
         """
         reference = np.full_like(points, 1.0 / (self.dimension + 1))
         moving = np.arange(len(points))
@@ -89,7 +90,9 @@ class Cells:
             jacobian = np.einsum("dna,nai->nid", table[1:], nodes)
             step = np.linalg.solve(jacobian, (points[moving] - mapped)[:, :, None])[:, :, 0]
             reference[moving] += step
-            moving = moving[np.abs(step).max(axis=1) > STILL]
+            found = reference[moving]
+            outside = np.maximum(-found.min(axis=1), found.sum(axis=1) - 1.0)
+            moving = moving[(np.abs(step).max(axis=1) > STILL) & (outside <= near)]
             if not len(moving):
                 break
         return reference

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from dolfinx import fem
+from dolfinx import fem, geometry
 from mpi4py import MPI
 
 from fpsolver.domain.cells import Cells
-from fpsolver.domain.locate import OUTSIDE, locate
+from fpsolver.domain.locate import OUTSIDE, boxes, locate
 
 Array = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -36,11 +36,12 @@ def evaluate(functions: Sequence[fem.Function], points: Array, reach: float = OU
     space = functions[0].function_space
     comm, cells = space.mesh.comm, Cells.of(space.mesh)
     values = np.full((len(functions), len(points)), np.nan)
+    tree = boxes(space.mesh, cells, reach)
     for root, count in enumerate(comm.allgather(len(points))):
         for begin in range(0, count, CHUNK):
             part = slice(begin, min(begin + CHUNK, count))
             asked = comm.bcast(points[part] if comm.rank == root else None, root=root)
-            found = _owned_values(functions, cells, asked, reach)
+            found = _owned_values(functions, cells, asked, reach, tree)
             total = np.zeros_like(found) if comm.rank == root else None
             comm.Reduce(found, total, MPI.SUM, root=root)
             if total is not None:
@@ -60,11 +61,13 @@ def evaluate_within(functions: Sequence[fem.Function], points: Array, inside: Bo
     return values
 
 
-def _owned_values(functions: Sequence[fem.Function], cells: Cells, points: Array, reach: float) -> Array:
+def _owned_values(
+    functions: Sequence[fem.Function], cells: Cells, points: Array, reach: float, tree: geometry.BoundingBoxTree
+) -> Array:
     """Sums over this rank's cells of what they say about each point, and in the last row who says anything: 0 or 1."""
     space = functions[0].function_space
     comm = space.mesh.comm
-    cell, reference, distance = locate(space.mesh, cells, points, reach)
+    cell, reference, distance = locate(space.mesh, cells, points, reach, tree)
     best = np.empty_like(distance)
     comm.Allreduce(distance, best, MPI.MIN)
     owner = np.empty(len(points), dtype=np.int64)

@@ -19,6 +19,9 @@ Array = npt.NDArray[np.float64]
 OUTSIDE = 1e-8
 """How far, in barycentric coordinates, a point may lie outside the cell that is said to hold it."""
 
+FAR = 1.0
+"""A point that is so far outside of a cell whose edges are taken as straight is outside of the curved one, too."""
+
 
 def point_rules(domain: mesh.Mesh, cells: Cells, points: Sequence[Sequence[float]]) -> list[Rule | None]:
     """For each point a rule of one point and weight 1 on the rank that owns it, an empty rule on the others.
@@ -62,11 +65,16 @@ def _images(domain: mesh.Mesh, cells: Cells, points: Array) -> Array:
 
 
 def locate(
-    domain: mesh.Mesh, cells: Cells, points: Array, reach: float = OUTSIDE
+    domain: mesh.Mesh,
+    cells: Cells,
+    points: Array,
+    reach: float = OUTSIDE,
+    tree: geometry.BoundingBoxTree | None = None,
 ) -> tuple[npt.NDArray[np.int64], Array, Array]:
     """This rank's best owned cell for each point (n, d), its reference coordinates there, and how far outside it is.
 
     The distance is in barycentric coordinates, 0 inside and infinite for a point farther than ``reach`` from all cells.
+    Whoever asks often brings the tree of `boxes`, for the same reach.
     """
     best = np.full(len(points), np.inf)
     chosen = np.zeros(len(points), dtype=np.int64)
@@ -75,17 +83,11 @@ def locate(
         return chosen, reference, best
     padded = np.zeros((len(points), 3))
     padded[:, : cells.dimension] = points
-    tree = geometry.bb_tree(
-        domain,
-        domain.topology.dim,
-        padding=reach * float(cells.diameters[: cells.owned].max()),
-        entities=np.arange(cells.owned, dtype=np.int32),
-    )
-    found = geometry.compute_collisions_points(tree, padded)
+    found = geometry.compute_collisions_points(boxes(domain, cells, reach) if tree is None else tree, padded)
     counts = np.diff(found.offsets)
     point = np.repeat(np.arange(len(points)), counts)
     candidate = found.array.astype(np.int64)
-    local = cells.pull_back(candidate, points[point])
+    local = cells.pull_back(candidate, points[point], FAR + reach)
     outside = np.maximum(-local.min(axis=1), local.sum(axis=1) - 1.0).clip(min=0.0)
     # the last assignment wins: the least distance, and among equals the lowest cell
     order = np.lexsort((-candidate, -outside))
@@ -93,3 +95,13 @@ def locate(
     reference[point[order]] = local[order]
     best[point[order]] = outside[order]
     return chosen, reference, best
+
+
+def boxes(domain: mesh.Mesh, cells: Cells, reach: float = OUTSIDE) -> geometry.BoundingBoxTree:
+    """The tree of boxes around this rank's owned cells, and so far around them."""
+    return geometry.bb_tree(
+        domain,
+        domain.topology.dim,
+        padding=reach * float(cells.diameters[: cells.owned].max(initial=0.0)),
+        entities=np.arange(cells.owned, dtype=np.int32),
+    )
