@@ -55,7 +55,7 @@ def _cache(found: dict[str, object]) -> Finding:
         reason = f"{text}, cannot be written ({found['refused']})"
         return problem("form cache", reason, "export XDG_CACHE_HOME=... to a folder that can be written")
     if stale:
-        reason = f"{text}; a compiler was killed at {len(stale)} of them, for which runs wait in vain"
+        reason = f"{text}; a compiler was killed and left {', '.join(stale)}, for which runs wait in vain"
         return problem("form cache", reason, shlex.join(["rm", *(str(cache / name) for name in stale)]))
     return ok("form cache", text)
 

@@ -39,7 +39,7 @@ def threads(about: Surroundings) -> Finding:
     if not first.isdecimal() or first == "0":
         return warning("threads", f"OMP_NUM_THREADS={given} is not a number of threads", "export OMP_NUM_THREADS=1")
     if int(first) > usable:
-        text = f"OMP_NUM_THREADS={given}: every rank starts so many, and there are {_count(usable, 'core')}"
+        text = f"OMP_NUM_THREADS={given}: so many in every rank, and {_count(usable, 'core')} for all"
         return warning("threads", text, "export OMP_NUM_THREADS=1, and use ranks instead")
     if int(first) > 1:
         most = _count(usable // int(first), "rank")

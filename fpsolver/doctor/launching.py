@@ -95,7 +95,7 @@ def _try(about: Surroundings, launcher: Sequence[str]) -> Tried:
     if [answer["size"] for answer in met] == [2, 2] and all(answer["met"] == 2 for answer in met):
         return True, f"two ranks of {library} find each other"
     if [answer["size"] for answer in met] == [1, 1]:
-        return False, f"each copy is rank 0 of 1; it belongs to another MPI than {library} of this Python"
+        return False, f"each copy is rank 0 of 1; it does not serve {library} of this Python"
     return False, f"of two ranks {len(met)} answered, of {sorted({answer['size'] for answer in met})}"
 
 

@@ -90,7 +90,7 @@ def test_what_a_killed_compiler_left_can_be_removed_by_the_remedy() -> None:
 @pytest.mark.parametrize(
     ("reply", "words"),
     [
-        (ALONE, "each copy is rank 0 of 1; it belongs to another MPI than MPICH 5.0.2 of this Python"),
+        (ALONE, "each copy is rank 0 of 1; it does not serve MPICH 5.0.2 of this Python"),
         (HUNG, "two ranks do not start: no end after 30 s"),
         (failed(1, "----\nmpirun has detected an attempt to run as root.\nmore\n"), "exit code 1: mpirun has detected"),
         (MET[:1], "of two ranks 1 answered"),
@@ -250,7 +250,7 @@ def test_the_paraview_that_is_here_decides_on_the_format(said: str, words: str |
 
 
 @pytest.mark.parametrize(
-    ("value", "words"), [("64", "every rank starts so many"), ("many", "not a number of threads"), ("1", None)]
+    ("value", "words"), [("64", "so many in every rank"), ("many", "not a number of threads"), ("1", None)]
 )
 def test_threads(value: str, words: str | None) -> None:
     found = bad(threads(patient(environment={"OMP_NUM_THREADS": value})))

@@ -82,10 +82,17 @@ def test_how_programs_end() -> None:
         run(["/no/such/program"], environment={}, timeout=1.0)
 
 
-def test_what_hangs_is_ended_with_all_that_it_started() -> None:
-    """A launcher leaves ranks behind if it alone is killed; they would hold its pipe, and this test, for a minute."""
-    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
-    assert started(code, timeout=1.0).startswith("no end after")
+def test_what_hangs_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
+    """A launcher leaves ranks behind if it alone is killed."""
+    note = tmp_path / "child"
+    code = (
+        "import subprocess; from pathlib import Path\n"
+        "child = subprocess.Popen(['sleep', '60'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)\n"
+        f"Path({str(note)!r}).write_text(str(child.pid)); child.wait()"
+    )
+    assert started(code, timeout=3.0).startswith("no end after")
+    state = Path(f"/proc/{note.read_text()}/stat")
+    assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"  # ended, perhaps not yet buried
 
 
 def test_an_answer_is_found_among_what_libraries_say() -> None:
