@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "problems": {"propagation", "generator", "domain", "model", "case", "linalg", "runtime"} | LEAVES,
     "output": {"domain", "case", "runtime"} | LEAVES,
     "doctor": {"output", "runtime"} | LEAVES,
-    "study": {"output", "problems", "generator", "domain", "model", "case", "runtime"} | LEAVES,
+    "study": {"output", "problems", "generator", "domain", "model", "case", "runtime", "batch"} | LEAVES,
     "batch": {"case", "runtime"} | LEAVES,
     "cli": {"study", "output", "batch", "case", "runtime", "doctor"} | LEAVES,
     "__init__": {"study", "case", "runtime"},

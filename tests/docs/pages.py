@@ -54,9 +54,9 @@ def quickened(script: str, *, errors: bool = False) -> str:
         line = line.replace("scripts/run ", "fpsolver run ").replace(".venv/bin/", "")
         if re.search(rf"fpsolver run cases/{LONG}", line):
             line = re.sub(r"fpsolver run (\S+).*", r"fpsolver validate \1", line)
-        line = re.sub(r"(fpsolver run \S+)", r"\1 --set output.figures=false", line)
+        line = re.sub(r"(fpsolver (run|sweep) \S+)", r"\1 --set output.figures=false", line)
         if not errors and "--no-errors" not in line:
-            line = re.sub(r"(fpsolver run \S+)", r"\1 --no-errors", line)
+            line = re.sub(r"(fpsolver (run|sweep) \S+)", r"\1 --no-errors", line)
         lines.append(line)
     return "\n".join(lines) + "\n"
 

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 RECORD = "sweep.json"
 
+ARRAY = {
+    "--time": "of one turn of a task: HH:MM:SS, D-HH:MM:SS or minutes",
+    "--partition": "partition (default: the cluster's)",
+    "--account": "account to charge",
+    "--memory": "memory of each task, such as 4G (default: the cluster's)",
+}
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the verb understands."""
@@ -46,6 +53,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="QUANTITY",
         help="what to draw, such as exit.0.escape_rate or exit.*.escape_rate",
     )
+    array = parser.add_argument_group("a job array of Slurm, instead of running here: ... --array --time T | sbatch")
+    array.add_argument("--array", action="store_true", help="print its script, with a task for each member")
+    for option, what in ARRAY.items():
+        array.add_argument(option, metavar=option.strip("-")[0].upper(), help=what)
     parser.epilog = "What follows -- goes to PETSc, as with run"
 
 
@@ -61,6 +72,11 @@ def run(args: argparse.Namespace) -> ExitCode:
     for option, number in (("--jobs", args.jobs), ("-n", args.ranks)):
         if number is not None and number < 1:
             raise BadUsage(f"{option} {number}: write a number from 1 on")
+    for option in ARRAY:
+        if getattr(args, option.strip("-")) is not None and not args.array:
+            raise BadUsage(f"{option}: this is for a job array; write --array too, or leave it out")
+    if args.array and args.time is None:
+        raise BadUsage("--array: how long may a task take? write --array --time 01:00:00")
     from fpsolver.study.sweep.family import read_family
     from fpsolver.study.sweep.sweeping import sweep
 
@@ -69,6 +85,10 @@ def run(args: argparse.Namespace) -> ExitCode:
     )
     default = Path("results") / f"{family.case.name.removesuffix('.toml')}_sweep"
     root = default if args.output is None else Path(args.output)
+    if args.array:
+        from fpsolver.study.sweep.array import print_array
+
+        return print_array(args, family, root)
     jobs = args.jobs or max(1, cores() // args.ranks)
     with StopFlag() as stop:
         return sweep(

@@ -85,7 +85,7 @@ def read_family(case: Path, over: Sequence[str], settings: Sequence[str] = (), *
         rows = list(itertools.product(*lists.values()))
     family = Family(case, "", keys, tuple(settings), ())
     cases = _loaded(family, rows)
-    members = tuple(Member(_name(keys, row), row, digest(found)) for row, found in zip(rows, cases, strict=True))
+    members = tuple(Member(member_name(keys, row), row, digest(found)) for row, found in zip(rows, cases, strict=True))
     return replace(family, title=cases[0].title, members=members)
 
 
@@ -146,7 +146,7 @@ def _loaded(family: Family, rows: Sequence[tuple[str, ...]]) -> list[Case]:
             cases.append(load(family.case, family.overrides(row)))
         except BadCase as error:
             for mistake in error.mistakes:
-                found.setdefault(mistake, []).append(_name(family.keys, row))
+                found.setdefault(mistake, []).append(member_name(family.keys, row))
     if found:
         raise BadCase(_named(mistake, names, len(rows), family.keys) for mistake, names in found.items())
     return cases
@@ -167,7 +167,7 @@ def labels(keys: Sequence[str]) -> list[str]:
     return short if len(set(short)) == len(short) else list(keys)
 
 
-def _name(keys: Sequence[str], row: Sequence[str]) -> str:
+def member_name(keys: Sequence[str], row: Sequence[str]) -> str:
     """The name of a member's folder. It depends on nothing but keys and values, so that a family can grow."""
     name = ",".join(f"{label}={_readable(value)}" for label, value in zip(labels(keys), row, strict=True))
     return name if len(name) <= 4 * _LONGEST else f"{name[: 3 * _LONGEST]}~{_hashed(name)}"

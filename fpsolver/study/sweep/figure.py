@@ -27,6 +27,7 @@ Array = npt.NDArray[np.float64]
 
 _MOST_PANELS = 9
 _MOST_NAMED = 24  # lines in the legend
+_CROWD = 30  # points of a line that smaller dots are needed for
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def draw(table: Table, formats: Sequence[str] = ("png",)) -> list[Path]:
     Raises:
         BadUsage: No member has what was asked for.
     """
-    figure = _figure(table)
+    figure = figure_of(table)
     if figure is None:
         return []
     written = []
@@ -71,7 +72,8 @@ def draw(table: Table, formats: Sequence[str] = ("png",)) -> list[Path]:
     return written
 
 
-def _figure(table: Table) -> Figure | None:
+def figure_of(table: Table) -> Figure | None:
+    """The figure; None where nothing is known yet."""
     names = table.chosen() if table.names() else []
     shown = names[:_MOST_PANELS]
     if not shown:
@@ -124,7 +126,7 @@ def _draw(axes: Axes, table: Table, name: str, lines: Sequence[_Line], certain: 
             linewidth=1.4,
             capsize=3,
             marker="o",
-            markersize=5,
+            markersize=5 if len(rows) <= _CROWD else 3,
             label=line.name,
         )
         doubtful = ~certain[rows]

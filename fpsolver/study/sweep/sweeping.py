@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -21,7 +22,8 @@ Command = Callable[[Sequence[str], Path], Sequence[str]]
 
 _LONGEST = 160  # signs of a message on the terminal
 _PAUSES = 10  # times as long as the last writing took nothing is written
-_NAMED = 36  # signs of the names of those that are running
+_BAR = 90  # columns that the bar and its counts take; names of running members have what is left
+_LEAST = 12
 
 
 def sweep(
@@ -69,6 +71,12 @@ def sweep(
         return verdict([folder.record.entries[member.name] for member in family.members])
 
 
+def pending(family: Family, folder: SweepFolder, *, retry: bool) -> list[str]:
+    """Names of the members that are still to be run."""
+    wanted = ("waiting", "running", "stopped", *(("failed",) if retry else ()))
+    return [member.name for member in family.members if folder.record.entries[member.name].status in wanted]
+
+
 def _run(
     family: Family,
     folder: SweepFolder,
@@ -80,8 +88,7 @@ def _run(
     stop: StopFlag,
 ) -> None:
     entries = folder.record.entries
-    pending = ("waiting", "running", "stopped", *(("failed",) if retry else ()))
-    names = [member.name for member in family.members if entries[member.name].status in pending]
+    names = pending(family, folder, retry=retry)
     for name in names:
         entries[name] = replace(entries[name], status="waiting")
     folder.save(table.as_csv())
@@ -176,10 +183,11 @@ class _Watch:
 
 
 def _listed(names: Sequence[str]) -> str:
-    """As many names as have room."""
+    """As many names as have room in a line of the terminal."""
+    room = max(_LEAST, shutil.get_terminal_size().columns - _BAR)
     shown: list[str] = []
     for name in names:
-        if shown and sum(map(len, shown)) + len(name) > _NAMED:
+        if shown and len(", ".join([*shown, name])) > room:
             return f"{', '.join(shown)}, +{len(names) - len(shown)}"
-        shown.append(name if len(name) <= _NAMED else f"{name[: _NAMED - 3]}...")
+        shown.append(name if len(name) <= room else f"{name[: room - 3]}...")
     return ", ".join(shown)

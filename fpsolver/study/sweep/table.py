@@ -153,9 +153,9 @@ def _state(entry: Entry) -> str:
 
 
 def _differs(column: Sequence[Number]) -> bool:
-    """Whether a quantity is more than a constant with noise of round-off."""
-    values = [number.value for number in column if not math.isnan(number.value)]
-    return len(values) < 2 or max(values) - min(values) > 1e-9 * max(map(abs, values))
+    """Whether a quantity is more than a constant with noise of round-off; one value alone may be anything."""
+    values = [number.value for number in column if math.isfinite(number.value)]
+    return len(values) == 1 or (bool(values) and max(values) - min(values) > 1e-9 * max(map(abs, values)))
 
 
 def _some(rows: Sequence[Row]) -> list[Row]:
