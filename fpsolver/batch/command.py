@@ -19,6 +19,7 @@ from fpsolver.errors import BadUsage, ExitCode
 from fpsolver.runtime import atomic, is_root, say
 from fpsolver.runtime.folder import check_owner
 from fpsolver.runtime.naming import results_folders
+from fpsolver.runtime.signals import STOP_FILE
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,8 +66,11 @@ def run(args: argparse.Namespace) -> ExitCode:
     text = script(job, scheduler)
     try:
         check_owner(job.results)
+        stopped = (job.results / STOP_FILE).exists()
     except OSError as error:
         raise BadUsage(f"{job.results}: cannot be read ({error.strerror or error}); choose another -o DIR") from None
+    if stopped and not args.dry_run:
+        raise BadUsage(f"{job.results / STOP_FILE} would stop the run at once; delete it and submit again")
     if not is_root():
         return ExitCode.DONE
     if args.dry_run:
@@ -165,9 +169,9 @@ def _told(job: Job, scheduler: Scheduler, number: str) -> str:
     nodes = "1 node" if job.nodes == 1 else f"{job.nodes} nodes"
     rows = [
         ("watch", f"tail -F {_shown(log)}", ways["queue"]),
-        ("stop", f"touch {_shown(job.results / 'STOP')}", "saves and ends; the same submit continues"),
+        ("stop", f"touch {_shown(job.results / STOP_FILE)}", "saves and ends; delete it and submit again to continue"),
         ("pause", ways["pause"], "saves, ends this turn and queues again"),
-        ("end", ways["end"], "as it is; the same submit continues"),
+        ("end", ways["end"], "as it is; submit again to continue"),
     ]
     width = max(len(command) for _, command, _ in rows)
     table = [f"  {name:<6} {command:<{width}}  # {note}" for name, command, note in rows]

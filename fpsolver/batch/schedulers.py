@@ -96,7 +96,7 @@ SCHEDULERS = {
         log="",
         turn="$((${SLURM_RESTART_COUNT:-0} + 1))",
         launch=_slurm_launch,
-        again='scontrol requeue "$SLURM_JOB_ID"',
+        again='scontrol requeue "$SLURM_JOB_ID" && sleep 60',  # Slurm ends the script meanwhile
         ways={
             "queue": "squeue -j {job}",
             "pause": "scancel --signal=USR1 --batch {job}",

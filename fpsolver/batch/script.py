@@ -42,7 +42,8 @@ trap 'forward TERM' TERM
 
 _RUN = """\
 stay() { say "$1; submit the case again to continue"; exit 75; }
-if [ "$turn" -gt 1 ] && [ -e "$results/STOP" ]; then stay "stopped by $results/STOP"; fi # it came between two turns
+heed() { [ ! -e "$results/STOP" ] || stay "stopped by $results/STOP, which is yours to delete"; }
+heed # it may have come between two turns
 
 say "turn $turn begins on $(uname -n)"
 "${command[@]}" &
@@ -60,7 +61,7 @@ case $code in
   75) ;;
   *) [ "$asked" = USR1 ] || exit "$code" ;;
 esac
-[ ! -e "$results/STOP" ] || stay "stopped by $results/STOP"
+heed
 [ "$asked" != TERM ] || stay "ended by TERM"
 [ "$turn" -le "$restarts" ] || stay "not done after $turn turns (--max-restarts $restarts)"
 say "queues again"

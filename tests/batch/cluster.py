@@ -38,6 +38,8 @@ NOTING = """#!/bin/bash
 printf '%s\\n' "$*" >> "$NOTES/{name}"
 {then}
 """
+# Slurm ends the script that asks for another turn.
+ENDED_BY_SLURM = -9
 
 
 class Cluster:
@@ -50,7 +52,7 @@ class Cluster:
         self.notes.mkdir()
         self.bin.mkdir()
         self.tool("mpiexec", LAUNCHER)
-        self.noting("scontrol")
+        self.noting("scontrol", "kill -KILL $PPID")
         self.noting("qsub", "echo 8.server")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(LAUNCHER_VARIABLES)}
         self.environment = kept | {"PATH": f"{self.bin}:/usr/bin:/bin", "NOTES": str(self.notes)}
@@ -76,7 +78,7 @@ class Cluster:
         (self.bin / name).write_text(text)
         (self.bin / name).chmod(0o755)
 
-    def noting(self, name: str, then: str = "exit 0") -> None:
+    def noting(self, name: str, then: str) -> None:
         """A command that notes its words and then does something."""
         self.tool(name, NOTING.format(name=name, then=then))
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cluster import DEAF, PATIENT, Cluster
+from cluster import DEAF, ENDED_BY_SLURM, PATIENT, Cluster
 
 from fpsolver.batch.schedulers import SCHEDULERS
 from fpsolver.batch.script import script
@@ -55,24 +55,16 @@ def test_a_job_queues_again_so_often_and_no_more(cluster: Cluster, scheduler: st
 
 @BOTH
 def test_a_user_who_asked_for_a_stop_gets_one(cluster: Cluster, scheduler: str) -> None:
-    (cluster.notes / "codes").write_text("75\n75\n")
-    (cluster.folder / "results").mkdir()
-    (cluster.folder / "results" / "STOP").touch()
+    cluster.tool("mpiexec", "#!/bin/bash\nmkdir results\ntouch results/STOP\nexit 75\n")
     assert cluster.queue(scheduler) == [75]
 
 
 @BOTH
-def test_a_stop_between_two_turns_is_heeded_and_an_older_one_is_left_to_the_run(
-    cluster: Cluster, scheduler: str
-) -> None:
+def test_a_stop_between_two_turns_is_heeded(cluster: Cluster, scheduler: str) -> None:
     (cluster.folder / "results").mkdir()
     (cluster.folder / "results" / "STOP").touch()
-    text = script(cluster.plain_job, SCHEDULERS[scheduler])
-    second = {"SLURM_RESTART_COUNT": "1", "FPSOLVER_TURN": "2", "PBS_JOBID": "7.server"}
-    assert cluster.turn(text, **second)[0] == 75
+    assert cluster.queue(scheduler) == [75]
     assert cluster.note("turns") == []
-    assert cluster.queue(scheduler) == [0]
-    assert cluster.note("turns") == ["turn"]
 
 
 @BOTH
@@ -110,7 +102,7 @@ def test_the_signal_before_the_end_reaches_the_run_and_the_job_queues_again(clus
     cluster.tool("mpiexec", PATIENT)
     code, said = told(cluster, script(cluster.plain_job, SCHEDULERS["slurm"]), signal.SIGUSR1)
     assert cluster.note("heard") == ["USR1"]
-    assert code == 75
+    assert code == ENDED_BY_SLURM
     assert "turn 1 ended with code 75" in said
     assert cluster.note("scontrol") == ["requeue 7"]
 
@@ -128,7 +120,7 @@ def test_a_cancelled_job_does_not_come_back(cluster: Cluster) -> None:
 def test_a_signal_that_comes_before_the_run_listens_is_a_stop_too(cluster: Cluster) -> None:
     cluster.tool("mpiexec", DEAF)
     code, _ = told(cluster, script(cluster.plain_job, SCHEDULERS["slurm"]), signal.SIGUSR1)
-    assert code == 75
+    assert code == ENDED_BY_SLURM
     assert cluster.note("scontrol") == ["requeue 7"]
 
 

@@ -156,6 +156,18 @@ def test_a_results_folder_of_somebody_else_is_refused_before_the_queue(cluster: 
     assert files(cluster.folder) == {"mine/thesis.txt"}
 
 
+def test_a_stop_that_is_still_there_is_told_before_the_queue(cluster: Cluster, here: Here) -> None:
+    stop = cluster.folder / "results" / "small" / "STOP"
+    stop.parent.mkdir(parents=True)
+    stop.touch()
+    (stop.parent / ".fpsolver").touch()
+    run = here("submit", "small.toml", *SIZE)
+    assert run.code == 2
+    assert "STOP would stop the run at once; delete it" in run.err
+    assert stop.exists()
+    assert cluster.note("sbatch") == []
+
+
 def test_a_case_with_mistakes_is_told_as_run_tells_them(cluster: Cluster, here: Here) -> None:
     (cluster.folder / "bad.toml").write_text(CASE.replace("diffusion", "difusion"))
     run = here("submit", "bad.toml", *SIZE)
