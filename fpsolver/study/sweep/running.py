@@ -118,7 +118,7 @@ def _started(words: Sequence[str]) -> _Running:
 def _ending(member: _Running, told: bool) -> Ending:
     code = member.process.returncode
     code = code if code >= 0 else 128 - code
-    if told and code in (_PASSED_ON, 128 + _PASSED_ON):  # it had not yet begun to listen
+    if told and code not in tuple(ExitCode):  # it had not yet begun to listen
         code = int(ExitCode.STOPPED)
     with member.said as said:
         said.seek(max(0, said.seek(0, os.SEEK_END) - _TAIL))

@@ -101,7 +101,7 @@ def _run(
     earlier = f", {known} of them known already" if known else ""
     console.say(f"{family.title}: {total} members{earlier}, {jobs} at a time")
     with console.progress("sweep") as progress:
-        watch = _Watch(folder, table, console, progress, [member.name for member in family.members])
+        watch = _Watch(folder, table, console, progress, [member.name for member in family.members], stop)
         run_members(
             names, lambda name: command(family.overrides(entries[name].values), folder.member(name)), jobs, stop, watch
         )
@@ -141,13 +141,21 @@ class _Watch:
     """Keeps record and table up to date, and tells the user: of failures a line each, of all else a bar."""
 
     def __init__(
-        self, folder: SweepFolder, table: Table, console: Console, progress: Progress, names: Sequence[str]
+        self,
+        folder: SweepFolder,
+        table: Table,
+        console: Console,
+        progress: Progress,
+        names: Sequence[str],
+        stop: StopFlag,
     ) -> None:
         self._folder = folder
         self._table = table
         self._console = console
         self._progress = progress
         self._names = names
+        self._stop = stop
+        self._told = False
         self._silent_until = 0.0
 
     def began(self, name: str) -> None:
@@ -164,10 +172,14 @@ class _Watch:
         )
         if status == "failed":
             short = message if len(message) <= _LONGEST else f"{message[:_LONGEST]}..."
-            self._console.say(f"{name}: exit code {ending.exit_code} after {ending.seconds:.1f} s: {short}")
+            words = short or f"see run.log in {self._folder.member(name)}"
+            self._console.say(f"{name}: exit code {ending.exit_code} after {ending.seconds:.1f} s: {words}")
         self._save()
 
     def beat(self, running: Sequence[str]) -> None:
+        if self._stop.raised and running and not self._told:
+            self._told = True
+            self._console.say(f"{self._stop.reason}: members end in order; a second Ctrl-C ends them at once")
         entries = [self._folder.record.entries[name] for name in self._names]
         failed = sum(entry.status == "failed" for entry in entries)
         ended = sum(entry.status in ("done", "uncertain") for entry in entries)
