@@ -164,7 +164,7 @@ def show(runs: Sequence[Run]) -> None:
 def _cells(run: Run, first: Run, stages: Sequence[str]) -> list[str]:
     load = run.load
     shares = ["–"] * 3
-    if load is not None:
+    if load is not None and "imbalance" in load:
         shares = [f"{load['memory'] / 1e9:.2f}", f"{load['imbalance']:.3f}", f"{100 * load['ghost_share']:.1f} %"]
     seconds = [f"{run.stages.get(name, 0.0):.2f}" for name in ("total", *stages)]
     ratios = [f"{run.speed_up(first):.2f}", f"{run.efficiency(first):.2f}"]

@@ -53,7 +53,7 @@ def fitted(runs: Sequence[Measured]) -> Model | None:
         level, p, q, c = numbers(x)
         return np.log(np.exp(level) * (n / centre) ** p / r**q + c) - np.log(t)
 
-    lower, upper = np.array([-np.inf, 0.0, -1.0, 0.0]), np.array([np.inf, 4.0, 2.0, 0.95 * t.min()])
+    lower, upper = np.array([-np.inf, 0.0, -3.0, 0.0]), np.array([np.inf, 4.0, 2.0, 0.95 * t.min()])
     start = np.array([np.log(t.mean()), 1.0, 0.5, 0.1 * t.min()])
     found = least_squares(
         misfit, start[free], bounds=(lower[free], upper[free]), x_scale=np.array([1, 1, 1, t.min()])[free]
@@ -77,9 +77,11 @@ def told(runs: Sequence[Measured]) -> Iterator[str]:
         yield f"c is taken as 0, as there are fewer than {FEWEST_RUNS} runs."
     if not model.q:
         yield "Nothing is known about more ranks."
+    elif model.q < 0.0:
+        yield "More ranks were slower, so nothing is predicted for still more."
     yield "It predicts, beyond what was measured and so with less certainty than the residual says:"
     largest, most = max(run[0] for run in runs), max(run[1] for run in runs)
-    for ranks in (most, 2 * most, 4 * most) if model.q else (most,):
+    for ranks in (most, 2 * most, 4 * most) if model.q > 0.0 else (most,):
         for unknowns in (largest, 4 * largest):
             if (unknowns, ranks) != (largest, most):
                 yield f"  {unknowns:>12,} unknowns on {ranks:>5} ranks: {model(unknowns, ranks):.3g} s"

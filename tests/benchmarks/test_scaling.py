@@ -45,6 +45,9 @@ def test_what_runs_cannot_tell_is_not_told() -> None:
     assert one_rank is not None
     assert (one_rank.p, one_rank.q, one_rank.c) == pytest.approx((1.0, 0.0, 0.0))
     assert "Nothing is known about more ranks." in list(told([(1_000, 1, 1.0), (2_000, 1, 2.0)]))
+    slower = list(told([(n, r, 1e-3 * n * r**0.5) for n, r in GRID]))
+    assert "More ranks were slower, so nothing is predicted for still more." in slower
+    assert [line.split()[3] for line in slower if " unknowns on " in line] == ["4"]
 
 
 def test_unknowns_per_rank_stay_as_they_are() -> None:

@@ -15,7 +15,7 @@ from tests.equations import COMM, NO_WEIGHT, box, double_well
 def test_shares_add_up_and_memory_is_what_processes_hold() -> None:
     domain = box([-2.0, -1.5], [2.0, 1.5], [12, 9])
     generator = weighted_generator(domain, double_well(0.1), 3, NO_WEIGHT)
-    found = load(generator)
+    found = load(COMM, generator)
     ranks = found["ranks"]
     assert len(ranks) == COMM.size
     assert sum(entry["unknowns"] for entry in ranks) == generator.unknowns == 37 * 28
@@ -28,3 +28,10 @@ def test_shares_add_up_and_memory_is_what_processes_hold() -> None:
         peak = next(1024 * int(line.split()[1]) for line in file if line.startswith("VmHWM"))
     assert ranks[COMM.rank]["memory"] == pytest.approx(peak, rel=0.05)
     assert json.loads(json.dumps(found)) == found == COMM.bcast(found)
+
+
+@pytest.mark.parallel
+def test_without_a_generator_there_is_memory_alone() -> None:
+    found = load(COMM, None)
+    assert set(found) == {"memory", "ranks"}
+    assert found["memory"] == max(entry["memory"] for entry in found["ranks"]) > 0
