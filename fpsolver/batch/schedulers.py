@@ -96,7 +96,8 @@ SCHEDULERS = {
         log="",
         turn="$((${SLURM_RESTART_COUNT:-0} + 1))",
         launch=_slurm_launch,
-        again='scontrol requeue "$SLURM_JOB_ID" && sleep 60',  # Slurm ends the script meanwhile
+        # Slurm ends a script that has asked for this; one that ends by itself could be taken for a job that is over.
+        again='scontrol requeue "$SLURM_JOB_ID" && { sleep 60; :; } 2>/dev/null',
         ways={
             "queue": "squeue -j {job}",
             "pause": "scancel --signal=USR1 --batch {job}",

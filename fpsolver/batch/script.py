@@ -52,6 +52,7 @@ if [ -n "$asked" ]; then kill -s "$asked" "$pid"; fi # it came before there was 
 while kill -0 "$pid" 2>/dev/null; do wait "$pid"; done # a signal ends wait, but not the run
 wait "$pid"
 code=$?
+pid=
 say "turn $turn ended with code $code"
 
 # 0 done, 2 bad case, 3 solver failed, 4 certificate failed: another turn would end alike. 75 is a stop in order, and so

@@ -67,6 +67,15 @@ def test_a_stop_between_two_turns_is_heeded(cluster: Cluster, scheduler: str) ->
     assert cluster.note("turns") == []
 
 
+def test_a_script_that_slurm_ends_gently_does_not_speak_of_a_refusal(cluster: Cluster) -> None:
+    cluster.noting("scontrol", "exit 0")
+    cluster.tool("sleep", "#!/bin/bash\nkill -TERM $PPID $$\n")  # all processes of the job get it
+    (cluster.notes / "codes").write_text("75\n")
+    code, said = cluster.turn(script(cluster.plain_job, SCHEDULERS["slurm"]), **OF_SLURM)
+    assert code == 75
+    assert said.splitlines()[-1] == "fpsolver submit: queues again"
+
+
 @BOTH
 def test_where_the_queue_refuses_the_log_says_how_to_go_on(cluster: Cluster, scheduler: str) -> None:
     for name in ("scontrol", "qsub"):
