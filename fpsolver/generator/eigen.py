@@ -29,12 +29,23 @@ class _Shell:
 
     def __init__(self, apply: Callable[[PETSc.Vec], PETSc.Vec]) -> None:
         self._apply = apply
+        self.failure: Exception | None = None
 
     def mult(self, matrix: PETSc.Mat, vector: PETSc.Vec, image: PETSc.Vec) -> None:
-        """image = operator * vector."""
-        result = self._apply(vector)
-        result.copy(image)
-        result.destroy()
+        """image = operator * vector; zero from the first failure on, so that SLEPc comes to its end by itself.
+
+        An exception does not find its way through SLEPc unharmed.
+        """
+        if self.failure is None:
+            try:
+                result = self._apply(vector)
+            except Exception as error:  # on all ranks
+                self.failure = error
+            else:
+                result.copy(image)
+                result.destroy()
+                return
+        image.set(0.0)
 
 
 def largest(
@@ -51,9 +62,11 @@ def largest(
 
     Raises:
         SolverFailed: With SLEPc's reason.
+        Exception: Whatever ``apply`` raised.
     """
     size, comm = start.getSizes(), start.getComm()
-    shell: Any = PETSc.Mat().createPython((size, size), _Shell(apply), comm=comm)
+    operator = _Shell(apply)
+    shell: Any = PETSc.Mat().createPython((size, size), operator, comm=comm)
     shell.setUp()
     solver = SLEPc.EPS().create(comm)
     solver.setOptionsPrefix(f"{name}_")
@@ -65,7 +78,13 @@ def largest(
     solver.setTolerances(tolerance, MOST_RESTARTS)
     solver.setInitialSpace(start)
     solver.setFromOptions()
-    solver.solve()
+    try:
+        solver.solve()
+    except PETSc.Error:
+        if operator.failure is None:
+            raise
+    if operator.failure is not None:
+        raise operator.failure
     found = solver.getConverged()
     if found < count:
         reason = solver.getConvergedReason()

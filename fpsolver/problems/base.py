@@ -98,6 +98,8 @@ class Setting:
         earlier: From the results folder of a finished run to its case and the state that it ended with.
         keeper: Keeps what took long, for a run that is taken up again.
         is_companion: Only numbers are wanted, for comparison: no fields, no checks.
+        graded_for: The degree that meshes of regions are graded for, None: that of the case. Companions have that of
+            the run, so that their meshes are the same whoever asks for them first.
         steeper: Over a cell of a graded mesh the potential may vary by so many times more than it should.
         of_model: Keeps what depends on neither mesh nor degree.
         of_mesh: Keeps what depends on the mesh but not on the degree, such as the meshes of regions.
@@ -114,6 +116,7 @@ class Setting:
     earlier: Callable[[Path], tuple[Case, FinalState]]
     keeper: Keeper = field(default_factory=Forgetful)
     is_companion: bool = False
+    graded_for: int | None = None
     steeper: float = 1.0
     of_model: Store = field(default_factory=Store)
     of_mesh: Store = field(default_factory=Store)
@@ -129,6 +132,7 @@ class Setting:
             announce=_nothing,
             keeper=Forgetful(),
             is_companion=True,
+            graded_for=self.graded_for or self.case.discretization.degree,
             of_degree=Store(),
         )
 
@@ -228,7 +232,8 @@ class Setting:
 
     def grading(self, weight: Weight, passes: float = 0.0) -> Grading:
         """How small cells have to be for a weight; see `grading_for`."""
-        found = grading_for(self.model, weight, self.case.discretization.degree, passes)
+        degree = self.graded_for or self.case.discretization.degree
+        found = grading_for(self.model, weight, degree, passes)
         steeper = self.steeper / self.case.domain.grade
         return replace(found, at_exit=steeper * found.at_exit, elsewhere=steeper * found.elsewhere)
 

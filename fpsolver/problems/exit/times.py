@@ -59,7 +59,7 @@ def solved_times(inverse: Pinned, count: int, heartbeat: Callable[[], None]) -> 
         load = generator.total.duplicate()
         generator.mass.mult(moments[-1], load)
         load.scale(order + 1.0)
-    rate, density = _quasi_stationary(inverse, moments[0])
+    rate, density = _quasi_stationary(inverse, moments[0], heartbeat)
     return Times(moments, _spread(inverse, moments[0]), rate, density)
 
 
@@ -75,7 +75,7 @@ def _spread(inverse: Pinned, first: PETSc.Vec) -> PETSc.Vec | None:
     return inverse.solve(generator.observable(2.0 * np.asarray(rate)))
 
 
-def _quasi_stationary(inverse: Pinned, first: PETSc.Vec) -> tuple[float, PETSc.Vec]:
+def _quasi_stationary(inverse: Pinned, first: PETSc.Vec, heartbeat: Callable[[], None]) -> tuple[float, PETSc.Vec]:
     """The smallest eigenvalue of K u = lambda M u and its left eigenvector, of unit mass."""
     generator = inverse.generator
     scale = first.norm(PETSc.NormType.INFINITY)  # 1e100 squared is no number
@@ -84,6 +84,7 @@ def _quasi_stationary(inverse: Pinned, first: PETSc.Vec) -> tuple[float, PETSc.V
         load = vector.duplicate()
         generator.mass.mult(vector, load)
         load.scale(1.0 / scale)
+        heartbeat()
         return inverse.solve_transposed(load)
 
     slowest = largest(apply, apply(generator.one), 1, "escape")[0]
