@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ tolerance = 1e-7
 figures = false
 """
 OURS = ("evolution", "generator", "mesh", "status", "title")
+SOON = timedelta(seconds=30)
 FEW_STEPS = 40  # of some hundred
 
 
@@ -86,10 +88,10 @@ def ended(box: SlurmBox, number: str, log: Path) -> dict[str, str]:
 
 
 def started_again(box: SlurmBox, number: str, times: int) -> bool:
-    """Whether a job is in its next turn; for which it would wait two minutes, were it not hurried."""
+    """Whether a job is in its next turn; it would wait two minutes, and now waits for what is left of the last one."""
     job = box.job(number)
-    if job["Reason"] == "BeginTime":
-        box("scontrol", "update", f"JobId={number}", "StartTime=now")
+    if job["Reason"] == "BeginTime" and datetime.fromisoformat(job["EligibleTime"]) - datetime.now() > SOON:
+        box("scontrol", "update", f"JobId={number}", "StartTime=now+10")
     return int(job["Restarts"]) == times and job["JobState"] in ("RUNNING", "COMPLETED")
 
 
