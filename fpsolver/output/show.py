@@ -12,7 +12,7 @@ from fpsolver.output.results import FILE, read_results
 from fpsolver.output.tables import Table, certificate_table, footnotes, number, section_tables, verdict
 from fpsolver.runtime import Console, say
 
-FRAME = ("schema", "title", "status", "mesh", "generator", "certificate", "timing", "ranks", "versions")
+FRAME = ("schema", "title", "status", "mesh", "generator", "certificate", "timing", "ranks", "load", "versions")
 """Entries that describe the run; all others are sections of results."""
 
 

@@ -9,6 +9,7 @@ from fpsolver.case import Case, memory
 from fpsolver.case.advice.size import in_bytes
 from fpsolver.errors import BadUsage
 from fpsolver.runtime import on_root
+from fpsolver.runtime.machine import free_memory
 
 SURE = 1.5
 """A run that needs so many times the memory that is there would be killed half-way; estimates may be off by less."""
@@ -36,27 +37,9 @@ def refuse_too_large(case: Case, comm: MPI.Intracomm) -> None:
 def available_memory(comm: MPI.Intracomm) -> float | None:
     """Bytes that are free on all computers of the ranks together; None where that cannot be found out. Collective."""
     here = comm.Split_type(MPI.COMM_TYPE_SHARED)
-    free = on_root(here, _free)
+    free = on_root(here, free_memory)
     first = here.rank == 0
     here.Free()
     total = float(comm.allreduce(free if first and free is not None else 0.0))
     known = bool(comm.allreduce(free is not None, MPI.LAND))
     return total if known else None
-
-
-def _free() -> float | None:
-    """Bytes that a new program can have on this computer, as Linux sees it, or as a container limits it."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            lines = dict(line.split(":", 1) for line in file)
-        found = 1024.0 * float(lines["MemAvailable"].split()[0])
-    except (OSError, KeyError, ValueError, IndexError):
-        return None
-    try:
-        with open("/sys/fs/cgroup/memory.max", encoding="ascii") as file:
-            limit = file.read().strip()
-        with open("/sys/fs/cgroup/memory.current", encoding="ascii") as file:
-            used = float(file.read())
-        return found if limit == "max" else min(found, float(limit) - used)
-    except (OSError, ValueError):
-        return found

@@ -22,6 +22,7 @@ from fpsolver.study.beats import Beats
 from fpsolver.study.capacity import refuse_too_large
 from fpsolver.study.errors import by_weight
 from fpsolver.study.keeping import Clock, Keeping
+from fpsolver.study.load import load
 from fpsolver.study.place import Place
 from fpsolver.study.records import Records
 from fpsolver.study.report import report, tell_advice
@@ -95,7 +96,8 @@ def _solve(case: Case, place: Place, comm: MPI.Intracomm, stop: StopFlag) -> Exi
 
     def results(status: str, verdict: Mapping[str, object] | None = None) -> dict[str, object]:
         judged = {} if verdict is None else {"certificate": verdict}
-        about = {"timing": timing.as_json(), "ranks": comm.size, "versions": _versions()}
+        shares = load(comm, solver.solved[0].answer.generator if solver.solved else None)
+        about = {"timing": timing.as_json(), "ranks": comm.size, "load": shares, "versions": _versions()}
         return _results(case, status, mesh, solver.solved) | judged | about
 
     try:
