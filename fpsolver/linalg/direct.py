@@ -5,7 +5,9 @@ from __future__ import annotations
 from petsc4py import PETSc
 
 from fpsolver.errors import SolverFailed
+from fpsolver.linalg.garbage import collect
 from fpsolver.linalg.judge import SolveCount, backward_error, reason_name, residual_of
+from fpsolver.linalg.options import defaults
 
 MUMPS_REASONS = {
     -5: "not enough memory for the analysis",
@@ -16,6 +18,10 @@ MUMPS_REASONS = {
     -19: "the memory that it may use is too small",
     -40: "a pivot is not positive",
 }
+
+MUMPS = {"icntl_58": "1"}
+"""Symbolic factorisation by quotient graphs: its default, by counts of columns, has crashed on two ranks (in
+``mumps_wrap_ginp94``), and is no faster."""
 
 REFINE_ABOVE = 1e-12
 MOST_REFINEMENTS = 2
@@ -52,14 +58,15 @@ class Factorization:
         preconditioner = self._ksp.getPC()
         preconditioner.setType(PETSc.PC.Type.CHOLESKY if symmetric else PETSc.PC.Type.LU)
         preconditioner.setFactorSolverType("mumps")
-        self._ksp.setFromOptions()
         self._rhs = self._scale.duplicate()
         self._unchecked = {False, True}
         self._refinements = 0
-        try:
-            self._ksp.setUp()
-        except PETSc.Error as error:
-            raise SolverFailed(self._explain(f"PETSc error {error.ierr}")) from error
+        with defaults(f"{name}_", {f"mat_mumps_{key}": value for key, value in MUMPS.items()}):
+            self._ksp.setFromOptions()
+            try:
+                self._ksp.setUp()
+            except PETSc.Error as error:
+                raise SolverFailed(self._explain(f"PETSc error {error.ierr}")) from error
         count.factorizations += 1
         if preconditioner.getFailedReason() != 0:
             raise SolverFailed(self._explain("the factorisation failed"))
@@ -70,6 +77,7 @@ class Factorization:
         Raises:
             SolverFailed: With PETSc's and MUMPS' reason and a remedy.
         """
+        collect(self._matrix.getComm())
         solution = self._apply(rhs, transposed)
         self.count.solves += 1
         if transposed in self._unchecked:
@@ -91,6 +99,7 @@ class Factorization:
         """Release the factors; collective."""
         for item in (self._ksp, self._scaled, self._scale, self._rhs):
             item.destroy()
+        collect(self._matrix.getComm())
 
     def _apply(self, rhs: PETSc.Vec, transposed: bool) -> PETSc.Vec:
         self._rhs.pointwiseMult(self._scale, rhs)

@@ -11,6 +11,8 @@ from __future__ import annotations
 from petsc4py import PETSc
 
 from fpsolver.errors import SolverFailed
+from fpsolver.linalg.direct import MUMPS
+from fpsolver.linalg.garbage import collect
 from fpsolver.linalg.judge import SolveCount, backward_error, magnitudes_of, reason_name, residual_of
 from fpsolver.linalg.options import defaults
 from fpsolver.solvers import LARGEST_COARSE
@@ -54,7 +56,11 @@ BOTH: dict[str, str] = {
     "pc_type": "mg",
     "mg_coarse_ksp_type": "preonly",
 }
-FACTORS: dict[str, str] = {"mg_coarse_pc_type": "lu", "mg_coarse_pc_factor_mat_solver_type": "mumps"}
+FACTORS: dict[str, str] = {
+    "mg_coarse_pc_type": "lu",
+    "mg_coarse_pc_factor_mat_solver_type": "mumps",
+    **{f"mg_coarse_mat_mumps_{key}": value for key, value in MUMPS.items()},
+}
 AGGREGATES: dict[str, str] = {
     "mg_coarse_pc_type": "gamg",
     "mg_coarse_pc_gamg_threshold": "0.01",
@@ -94,6 +100,7 @@ class Multigrid:
         Raises:
             SolverFailed: With PETSc's reason and a remedy.
         """
+        collect(self._matrix.getComm())
         solution = self._apply(rhs, transposed)
         self.count.solves += 1
         error = self._error(solution, rhs, transposed)
@@ -119,6 +126,7 @@ class Multigrid:
         self._forget()
         for item in (self._scale, self._rhs, self._magnitude):
             item.destroy()
+        collect(self._matrix.getComm())
 
     def _error(self, solution: PETSc.Vec, rhs: PETSc.Vec, transposed: bool) -> float:
         return backward_error(self._matrix, solution, rhs, transposed=transposed, magnitude=self._magnitude)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -178,3 +181,26 @@ def test_petsc_options_under_the_name_reach_the_solver() -> None:
     finally:
         for key in ("special_ksp_type", "special_pc_type", "special_ksp_max_it"):
             options.delValue(key)
+
+
+def test_vectors_that_nobody_holds_are_freed_on_several_ranks_too() -> None:
+    """petsc4py puts them aside on several ranks; a run would hold all vectors that it ever had."""
+    local, rounds = 40_000, 200  # 0.3 MB a vector and rank
+    diagonal = PETSc.Mat().createAIJ(((local, None), (local, None)), nnz=1, comm=COMM)
+    begin, end = diagonal.getOwnershipRange()
+    diagonal.setPreallocationCOO(np.arange(begin, end, dtype=np.int32), np.arange(begin, end, dtype=np.int32))
+    diagonal.setValuesCOO(np.full(end - begin, 2.0))
+    solver = Factorization(diagonal, "test", symmetric=True, count=SolveCount())
+    vector = diagonal.createVecRight()
+    vector.set(1.0)
+    solver.solve(vector)
+    before = _held()
+    for _ in range(rounds):
+        vector = solver.solve(vector)
+    assert _held() - before < 0.3 * rounds * 8 * local
+    solver.destroy()
+
+
+def _held() -> int:
+    """Bytes of this process that are in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
