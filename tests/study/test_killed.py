@@ -22,7 +22,7 @@ CASE = (
     BEGIN
     + NOISE
     + EVOLUTION
-    + 'method = "sdirk"\ntolerance = 1e-4\n[run]\nerrors = false\ncheckpoint_states = 4\n'
+    + 'method = "sdirk"\ntolerance = 1e-3\n[run]\nerrors = false\ncheckpoint_states = 4\n'
     + '[[exit]]\nregion = "left"\nstart = [[-1, 0]]\n'
 )
 LATE = 60.0

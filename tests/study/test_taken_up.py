@@ -21,7 +21,6 @@ from fpsolver.output.reader import Frames, open_frames
 from fpsolver.runtime import StopFlag
 from fpsolver.study.solving import run_case
 
-pytestmark = pytest.mark.parallel
 COMM = MPI.COMM_WORLD
 
 SAME = 1e-11
@@ -47,14 +46,12 @@ point = [0.5, 0.1]
 figures = false
 """
 NOISE = "[noise]\ndiffusion = 0.2\n"
-EVOLUTION = (
-    "[evolution]\ninitial = { gaussian = { mean = [-1.0, 0.0], std = 0.4 } }\noutput_times = [0.1, 0.5, 1, 4, 16]\n"
-)
+EVOLUTION = "[evolution]\ninitial = { gaussian = { mean = [-1.0, 0.0], std = 0.4 } }\noutput_times = [0.1, 0.5, 1, 4]\n"
 
 CASES = {
     "krylov": NOISE + EVOLUTION + "[entropy]\n",
-    "errors": NOISE + EVOLUTION.replace("0.5, 1, 4, 16", "1") + "[stationary]\neigenvalues = 2\n[run]\nerrors = true\n",
-    "sdirk": NOISE + EVOLUTION + 'method = "sdirk"\ntolerance = 1e-3\n[entropy]\nkinds = ["kl"]\n',
+    "errors": NOISE + EVOLUTION.replace("0.5, 1, 4", "1") + "[stationary]\neigenvalues = 2\n[run]\nerrors = true\n",
+    "sdirk": NOISE + EVOLUTION + 'method = "sdirk"\ntolerance = 1e-2\n[entropy]\nkinds = ["kl"]\n',
     "schedule": "[noise]\nlearning_rate = 0.2\nbatch_size = 4\ncovariance = [[6, 0], [0, 6]]\n"
     '[schedule]\nlearning_rate = { decay = { from = 0.2, to = 0.05, time = 12.0, shape = "cosine" } }\n'
     + EVOLUTION
@@ -181,13 +178,18 @@ class _Runs(dict[str, tuple[Path, Path, int]]):
         return self[name]
 
 
-@pytest.mark.parametrize("name", CASES)
+ON_RANKS = ("errors", "sdirk", "open boundary", "point, pvd")
+"""Of the cases; the others keep nothing in another way."""
+
+
+@pytest.mark.parallel
+@pytest.mark.parametrize("name", CASES if COMM.size == 1 else ON_RANKS)
 def test_a_run_that_is_stopped_again_and_again_ends_as_one_that_is_not(
     name: str, straight: _Runs, shared_folder: Path
 ) -> None:
     path, known, beats = straight[name]
     folder, case = shared_folder / "out", load(path)
-    for part in (0.3, 0.35, 0.3):
+    for part in (0.4, 0.4):
         with suppress(Stopped):
             run_case(case, folder, COMM, stop=After(int(part * beats)))
     assert run_case(case, folder, COMM) == run_case(case, known, COMM)
@@ -197,9 +199,9 @@ def test_a_run_that_is_stopped_again_and_again_ends_as_one_that_is_not(
 
 def test_a_checkpoint_is_written_between_states_too(straight: _Runs, shared_folder: Path) -> None:
     """As a run does that is killed: nothing is done at its end."""
-    path, known, _ = straight["sdirk"]
+    path, known, beats = straight["sdirk"]
     folder = shared_folder / "out"
-    case = load(path, ["run.checkpoint_states=5"])
+    case = load(path, ["run.checkpoint_states=2"])
 
     class Killed(BaseException):
         pass
@@ -211,7 +213,7 @@ def test_a_checkpoint_is_written_between_states_too(straight: _Runs, shared_fold
             return False
 
     with pytest.raises(Killed):
-        run_case(case, folder, COMM, stop=Killing(120))
+        run_case(case, folder, COMM, stop=Killing(beats // 3))
     taken = COMM.bcast([path.name for path in (folder / "checkpoint").glob("*.npz")])
     assert sorted(taken) == ["evolution.before.npz", "evolution.npz"]
     counter = After()
@@ -302,7 +304,6 @@ def test_a_finished_run_leaves_no_checkpoint(straight: _Runs) -> None:
     assert not (known / "checkpoint").exists()
 
 
-@pytest.mark.skipif(COMM.size > 1, reason="one rank copies the folder")
 def test_a_folder_that_was_moved_goes_on(straight: _Runs, tmp_path: Path) -> None:
     path, known, beats = straight["krylov"]
     with pytest.raises(Stopped):
