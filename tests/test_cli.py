@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.launching import clean_environment as environment
+from tests.launching import fpsolver_command as command
+
 PROJECT = Path(__file__).parents[1]
-LAUNCHER_VARIABLES = ("PMI", "MPI", "OMPI", "HYDRA", "SLURM")
 
 CASE = """title = "a small case"
 [domain]
@@ -37,17 +38,6 @@ frames = 3
 figures = false
 """
 FILES = {"case.toml", "results.json", "curves.csv", "density.vtkhdf", "fields.vtkhdf", "run.log"}
-
-
-def environment() -> dict[str, str]:
-    """As a user's shell has it: no traces of a launcher that may have started these tests."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(LAUNCHER_VARIABLES)}
-    return kept | {"PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"}
-
-
-def command(*words: str, ranks: int = 1) -> list[str]:
-    alone = [sys.executable, "-m", "fpsolver", *words]
-    return alone if ranks == 1 else [str(Path(sys.executable).with_name("mpiexec")), "-n", str(ranks), *alone]
 
 
 def fpsolver(folder: Path, *words: str, ranks: int = 1) -> subprocess.CompletedProcess[str]:

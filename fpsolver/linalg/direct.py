@@ -20,8 +20,8 @@ MUMPS_REASONS = {
 }
 
 MUMPS = {"icntl_58": "1"}
-"""Symbolic factorisation by quotient graphs: its default, by counts of columns, has crashed on two ranks (in
-``mumps_wrap_ginp94``), and is no faster."""
+"""Symbolic factorisation by quotient graphs. The default, by counts of columns, is no faster, and runs have crashed in
+it now and then (in ``mumps_wrap_ginp94``)."""
 
 REFINE_ABOVE = 1e-12
 MOST_REFINEMENTS = 2

@@ -54,7 +54,8 @@ class Solver:
         known = self._recalled(name)
         if known is None:
             found, judged = self._found(name, problem), False
-            self._keep(name, found, before, judged=False)
+            if self._setting.case.run.errors:  # what comes next may take as long again
+                self._keep(name, found, before, judged=False)
         else:
             found, judged = known
         self.solved.append(found)  # what is known is reported even if the errors are interrupted

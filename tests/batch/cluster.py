@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +9,7 @@ from pathlib import Path
 from fpsolver.batch.job import Job
 from fpsolver.batch.schedulers import SCHEDULERS, Scheduler
 from fpsolver.batch.script import script
-
-LAUNCHER_VARIABLES = ("PMI", "MPI", "OMPI", "HYDRA", "SLURM", "SBATCH", "PBS", "FPSOLVER")
+from tests.launching import without_launcher
 
 # Its arguments, each followed by a zero byte; then the code that stands first in the list, and 0 without a list.
 LAUNCHER = """#!/bin/bash
@@ -54,8 +52,10 @@ class Cluster:
         self.tool("mpiexec", LAUNCHER)
         self.noting("scontrol", "kill -KILL $PPID")
         self.noting("qsub", "echo 8.server")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(LAUNCHER_VARIABLES)}
-        self.environment = kept | {"PATH": f"{self.bin}:/usr/bin:/bin", "NOTES": str(self.notes)}
+        self.environment = without_launcher("FPSOLVER") | {
+            "PATH": f"{self.bin}:/usr/bin:/bin",
+            "NOTES": str(self.notes),
+        }
         self.plain_job = Job(
             name="job",
             nodes=2,

@@ -17,10 +17,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.launching import without_launcher
+
 TEMPLATE = Path(__file__).parent / "box" / "slurm.conf.in"
 PACKAGES = ("slurm-wlm", "munge")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
-LAUNCHER_VARIABLES = ("PMI", "MPI", "OMPI", "HYDRA", "SLURM", "SBATCH")
 SEARCHED = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 
 
@@ -35,8 +36,7 @@ class SlurmBox:
         _see_that_it_is_there()
         self.state = Path(tempfile.mkdtemp(prefix="fpsolver-slurm-"))
         self._daemons: list[subprocess.Popen[bytes]] = []
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(LAUNCHER_VARIABLES)}
-        self.environment = kept | {"PATH": SEARCHED, "SLURM_CONF": str(self.state / "slurm.conf")}
+        self.environment = without_launcher() | {"PATH": SEARCHED, "SLURM_CONF": str(self.state / "slurm.conf")}
 
     def __enter__(self) -> Self:
         try:

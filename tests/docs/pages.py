@@ -9,6 +9,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.launching import without_launcher
+
 PROJECT = Path(__file__).parents[2]
 PAGES = sorted([PROJECT / "README.md", PROJECT / "benchmarks" / "README.md", *(PROJECT / "docs").glob("*.md")])
 
@@ -17,8 +19,6 @@ LONG = r"(iris_neuron|kinetic|maier_stein|ornstein_uhlenbeck|three_dimensional)"
 
 ELSEWHERE = ("scripts/test", "pip ", "conda ", "pvpython ", "mpirun ", ".venv/bin/python benchmarks/")
 """Lines that need another machine, or too long; what they name must exist."""
-
-LAUNCHER_VARIABLES = ("PMI", "MPI", "OMPI", "HYDRA", "SLURM")
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def workplace(folder: Path) -> Path:
 
 def run(command: list[str], folder: Path) -> None:
     """Run a command as in a user's shell; its output is shown where it fails."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(LAUNCHER_VARIABLES)}
+    kept = without_launcher()
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
     environment = kept | {"PATH": path, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
-PROJECT = Path(__file__).parents[2]
-LAUNCHER_VARIABLES = ("PMI", "MPI", "OMPI", "HYDRA", "SLURM")
+from tests.launching import clean_environment, on_ranks
 
-
-def clean_environment() -> dict[str, str]:
-    """As a user's shell has it: no traces of a launcher that may have started these tests."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(LAUNCHER_VARIABLES)}
-    return kept | {"PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"}
+__all__ = ["Programs", "clean_environment"]
 
 
 class Programs:
@@ -26,8 +20,7 @@ class Programs:
     def command(self, code: str, ranks: int = 1) -> list[str]:
         script = self._folder / "program.py"
         script.write_text(code, encoding="utf-8")
-        alone = [sys.executable, str(script)]
-        return alone if ranks == 1 else [str(Path(sys.executable).with_name("mpiexec")), "-n", str(ranks), *alone]
+        return on_ranks([sys.executable, str(script)], ranks)
 
     def start(self, code: str, ranks: int = 1) -> subprocess.Popen[str]:
         """Start and do not wait; both outputs come through ``stdout``."""

@@ -6,13 +6,13 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from tests.launching import clean_environment, fpsolver_command
 from tests.study.test_taken_up import BEGIN, EVOLUTION, NOISE, assert_same
 
 KILLS = int(os.environ.get("FPSOLVER_KILLS", "4"))
@@ -41,11 +41,9 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, float]:
 
 
 def start(path: Path, out: Path, ranks: int = 1, more: Sequence[str] = ()) -> subprocess.Popen[str]:
-    launcher = [] if ranks == 1 else [str(Path(sys.executable).with_name("mpiexec")), "-n", str(ranks)]
-    alone = {name: value for name, value in os.environ.items() if not name.startswith(("PMI", "MPI", "HYDRA"))}
     return subprocess.Popen(
-        [*launcher, sys.executable, "-m", "fpsolver", "run", str(path), "-o", str(out), *more],
-        env=alone | {"OMP_NUM_THREADS": "1"},
+        fpsolver_command("run", str(path), "-o", str(out), *more, ranks=ranks),
+        env=clean_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

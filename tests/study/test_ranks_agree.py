@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.launching import clean_environment, fpsolver_command
+
 PROJECT = Path(__file__).parents[2]
-LAUNCHER_VARIABLES = ("PMI", "MPI", "OMPI", "HYDRA", "SLURM")
 OUTPUT = "[output]\nfigures = false\n"
 NO_ERRORS = "[run]\nerrors = false\n"  # companions take the same way through the program
 
@@ -149,14 +148,11 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, Any
     for name, text in CASES.items():
         errors = "" if name == "interval" else NO_ERRORS
         (folder / f"{name}.toml").write_text(f'title = "{name}"\n{text}{OUTPUT}{errors}')
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(LAUNCHER_VARIABLES)}
-    environment = kept | {"PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"}
     found = {}
     for ranks in (1, 2, 3):
         out = folder / str(ranks)
-        words = [sys.executable, "-m", "fpsolver", "run", *(f"{name}.toml" for name in CASES), "-o", str(out)]
-        launcher = [str(Path(sys.executable).with_name("mpiexec")), "-n", str(ranks)]
-        run = subprocess.run(launcher + words, cwd=folder, env=environment, capture_output=True, text=True, timeout=240)
+        words = fpsolver_command("run", *(f"{name}.toml" for name in CASES), "-o", str(out), ranks=ranks)
+        run = subprocess.run(words, cwd=folder, env=clean_environment(), capture_output=True, text=True, timeout=240)
         assert run.returncode in (0, 4), run.stdout + run.stderr
         found[ranks] = {name: json.loads((out / name / "results.json").read_text()) for name in CASES}
     return found

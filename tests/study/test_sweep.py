@@ -23,9 +23,9 @@ from fpsolver.runtime import Console, RunFolder
 from fpsolver.study.sweep.figure import figure_of
 from fpsolver.study.sweep.record import Entry, read_record
 from fpsolver.study.sweep.table import Table
+from tests.launching import without_launcher
 
 PROGRAM = Path(__file__).with_name("sweeps.py")
-LAUNCHER_VARIABLES = ("PMI", "MPI", "OMPI", "HYDRA", "SLURM")
 
 
 @pytest.fixture
@@ -337,15 +337,10 @@ def drawn(root: Path) -> Any:
     return figure_of(Table(root, record))
 
 
-def clean() -> dict[str, str]:
-    """As a user's shell has it: no traces of a launcher that may have started these tests."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(LAUNCHER_VARIABLES)}
-
-
 def test_the_numbers_are_those_of_single_runs(case: Path, root: Path) -> None:
     words = ["--over", "noise.diffusion=0.1,0.3", "--no-errors", "--set", "parameters.y=2", "-o", str(root)]
     command = [sys.executable, "-m", "fpsolver", "sweep", str(case), *words]
-    done = subprocess.run(command, env=clean(), capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=without_launcher(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     alone = solve(load(case, ["noise.diffusion=0.3", "run.errors=false"])).answers["evolution"].results
     first, second = rows(root)
@@ -375,7 +370,7 @@ def test_a_job_array_has_a_task_for_each_member_that_is_not_done(
     script = tmp_path / "array.sbatch"
     script.write_text(text.replace(launcher[1], str(stub)))
     for task, title in (("0", '--set=title="it\'s"'), ("1", "--set=title='$HOME'")):
-        environment = clean() | {"SLURM_ARRAY_TASK_ID": task}
+        environment = without_launcher() | {"SLURM_ARRAY_TASK_ID": task}
         subprocess.run(["bash", str(script)], env=environment, check=True, capture_output=True)
         told = (tmp_path / "told").read_text().splitlines()
         assert told[:5] == ["-n", "2", sys.executable, "-m", "fpsolver"]

@@ -149,7 +149,8 @@ def assert_same(one: Path, other: Path, tolerance: float = SAME) -> None:
     assert earlier is not None
     assert series.times == earlier.times
     for step in range(len(series.times)):
-        np.testing.assert_allclose(densities(series, step), densities(earlier, step), rtol=1e-6, atol=1e-9)
+        # densities far down the tails are round-off of those near the maximum, which is about 1
+        np.testing.assert_allclose(densities(series, step), densities(earlier, step), rtol=1e-9, atol=1e-10)
 
 
 @pytest.fixture(scope="module")
@@ -189,10 +190,13 @@ def test_a_run_that_is_stopped_again_and_again_ends_as_one_that_is_not(
 ) -> None:
     path, known, beats = straight[name]
     folder, case = shared_folder / "out", load(path)
-    for part in (0.4, 0.4):
-        with suppress(Stopped):
-            run_case(case, folder, COMM, stop=After(int(part * beats)))
-    assert run_case(case, folder, COMM) == run_case(case, known, COMM)
+    with pytest.raises(Stopped):
+        run_case(case, folder, COMM, stop=After(int(0.4 * beats)))
+    with suppress(Stopped):  # late enough that something is kept if nothing was before; else it comes to its end
+        run_case(case, folder, COMM, stop=After(beats - 2))
+    last = After()
+    assert run_case(case, folder, COMM, stop=last) == run_case(case, known, COMM)
+    assert last.seen < beats
     COMM.barrier()
     assert_same(folder, known)
 

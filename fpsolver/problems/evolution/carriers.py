@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -54,13 +55,13 @@ class Carrier(Protocol):
         ...
 
 
-class Closed:
+class Closed(ABC):
     """How states are read where nothing passes through the boundary: they are the density."""
 
     @property
+    @abstractmethod
     def generator(self) -> Generator:
         """What the density refers to."""
-        raise NotImplementedError
 
     def loaded(self, functional: PETSc.Vec, counted: Counted | None, settings: Settings) -> PETSc.Vec:
         """h with M h = functional."""

@@ -107,7 +107,6 @@ class Journal:
     def memory(self) -> dict[str, object]:
         """What was measured so far, as plain numbers, for `resume`."""
         return {
-            "time": self._last.time,
             "worst": [self._drift, self._moved, self._kernel, self._signs, self._lowest],
             "steps": self._steps,
             "watchers": [watcher.memory() for watcher in self._watchers],
