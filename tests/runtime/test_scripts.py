@@ -16,7 +16,9 @@ import time
 from pathlib import Path
 
 import pytest
-from programs import PROJECT, clean_environment
+from programs import clean_environment
+
+from tests.launching import PROJECT
 
 INTERPRETER = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
 TOOLS = (

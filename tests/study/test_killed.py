@@ -36,7 +36,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, float]:
     path = folder / "case.toml"
     path.write_text(CASE)
     begin = time.monotonic()
-    assert start(path, folder / "out").wait() == 0
+    finish(path, folder / "out")
     return path, folder / "out", time.monotonic() - begin
 
 
@@ -51,9 +51,17 @@ def start(path: Path, out: Path, ranks: int = 1, more: Sequence[str] = ()) -> su
     )
 
 
+def finish(path: Path, out: Path) -> str:
+    """Run to the end, and what was said."""
+    process = start(path, out)
+    said, _ = process.communicate()
+    assert process.returncode == 0, said
+    return said
+
+
 def kill(process: subprocess.Popen[str]) -> None:
     os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    process.communicate()
 
 
 def wait_for(path: Path, process: subprocess.Popen[str], lines: int = 0) -> None:
@@ -88,9 +96,7 @@ def test_a_run_that_is_killed_at_any_moment_ends_with_the_same_numbers(
     except subprocess.TimeoutExpired:
         kill(process)
     whole_files(tmp_path / "out")
-    last = start(path, tmp_path / "out")
-    said, _ = last.communicate()
-    assert last.returncode == 0, said
+    finish(path, tmp_path / "out")
     assert_same(tmp_path / "out", straight)
 
 
@@ -100,9 +106,7 @@ def test_a_run_goes_on_with_fewer_ranks(known: tuple[Path, Path, float], tmp_pat
         process = start(path, tmp_path / "out", ranks)
         wait_for(tmp_path / "out" / "checkpoint" / "evolution.before.npz", process)
         kill(process)
-    last = start(path, tmp_path / "out")
-    said, _ = last.communicate()
-    assert last.returncode == 0, said
+    said = finish(path, tmp_path / "out")
     assert "taken up at t = " in said
     assert_same(tmp_path / "out", straight, 1e-9)
 
@@ -117,9 +121,7 @@ def test_a_signal_leaves_a_checkpoint(number: int, known: tuple[Path, Path, floa
     assert process.returncode == 75, said
     assert f"stopped by {signal.Signals(number).name}" in said
     assert (tmp_path / "out" / "checkpoint" / "evolution.npz").exists()
-    last = start(path, tmp_path / "out")
-    said, _ = last.communicate()
-    assert last.returncode == 0, said
+    said = finish(path, tmp_path / "out")
     assert "taken up at t = " in said
     assert_same(tmp_path / "out", straight)
 
@@ -137,7 +139,7 @@ def test_a_file_stops_a_run_until_it_is_deleted(known: tuple[Path, Path, float],
     assert again.returncode == 75
     assert "to be deleted" in said
     (tmp_path / "out" / "STOP").unlink()
-    assert start(path, tmp_path / "out").wait() == 0
+    finish(path, tmp_path / "out")
     assert_same(tmp_path / "out", straight, 1e-9)
 
 
@@ -147,5 +149,5 @@ def test_a_run_stops_before_its_time_ends(known: tuple[Path, Path, float], tmp_p
     said, _ = process.communicate()
     assert process.returncode == 75, said
     assert "stopped by the end of its time" in said
-    assert start(path, tmp_path / "out").wait() == 0
+    finish(path, tmp_path / "out")
     assert_same(tmp_path / "out", straight)
