@@ -172,7 +172,7 @@ def _file(name: str, *, earlier: bool = False) -> str:
 
 def _read(path: Path, identity: str) -> tuple[dict[str, Any], dict[str, Array]]:
     """Facts and arrays; reading an array compares its checksum."""
-    with np.load(path, allow_pickle=False) as file:
+    with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     entry = json.loads(arrays.pop("facts").tobytes())
     if entry["schema"] != _SCHEMA or entry["identity"] != identity:

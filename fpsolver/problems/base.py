@@ -37,7 +37,7 @@ from fpsolver.state import FinalState
 
 Array = npt.NDArray[np.float64]
 
-__all__ = ["NO_ESTIMATE", "Answer", "Part", "Recorder", "Setting", "Silent", "Store", "Watcher", "joined"]
+__all__ = ["NO_ESTIMATE", "Answer", "Recorder", "Setting", "Silent", "Store", "Watcher"]
 
 NO_ESTIMATE = "error estimates are not computed in this version"
 
@@ -250,6 +250,7 @@ class Answer:
         probes: For each probe of the case, quantities by name.
         warnings: What the user should know about the numbers.
         summary: (what, value) pairs for the final table.
+        about: What ``results.json`` says of the generator where that is not here.
     """
 
     name: str
@@ -259,35 +260,7 @@ class Answer:
     probes: Sequence[dict[str, Quantity]] = field(default_factory=tuple)
     warnings: Sequence[str] = field(default_factory=tuple)
     summary: Sequence[tuple[str, object]] = field(default_factory=tuple)
-
-
-@dataclass(frozen=True)
-class Part:
-    """What one exit, or one committor, contributes to the answer.
-
-    Attributes: as those of `Answer`, but one entry of its list of results.
-    """
-
-    results: dict[str, object]
-    generator: Generator
-    checks: Sequence[Check]
-    probes: Sequence[dict[str, Quantity]]
-    warnings: Sequence[str]
-    summary: Sequence[tuple[str, object]]
-
-
-def joined(name: str, parts: Sequence[Part]) -> Answer:
-    """The answer that consists of parts, at least one."""
-    rows = range(len(parts[0].probes))
-    return Answer(
-        name,
-        [part.results for part in parts],
-        parts[0].generator,
-        checks=[check for part in parts for check in part.checks],
-        probes=[{name: value for part in parts for name, value in part.probes[i].items()} for i in rows],
-        warnings=[warning for part in parts for warning in part.warnings],
-        summary=[line for part in parts for line in part.summary],
-    )
+    about: Mapping[str, object] | None = None
 
 
 def _nothing(line: str) -> None:

@@ -27,6 +27,11 @@ class Kept(Protocol):
 class Keeper(Protocol):
     """Keeps entries by name, the last one of each. All methods are collective."""
 
+    @property
+    def shared(self) -> Keeper:
+        """Of what a run and its companions have in common."""
+        ...
+
     def recall(self, name: str) -> Kept | None:
         """What was kept last under a name; None if there is nothing."""
         ...
@@ -42,6 +47,11 @@ class Keeper(Protocol):
 
 class Forgetful:
     """Keeps nothing: for runs without a folder, and for what is solved faster than read."""
+
+    @property
+    def shared(self) -> Keeper:
+        """Nothing in common."""
+        return self
 
     def recall(self, name: str) -> Kept | None:
         """Nothing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
@@ -17,6 +18,11 @@ Array = npt.NDArray[np.float64]
 
 class Recorder(Protocol):
     """Where a problem leaves fields and rows while it works. All calls are collective."""
+
+    @property
+    def static(self) -> Mapping[str, Array]:
+        """The fields so far that do not depend on time, at this rank's points of the lattice."""
+        ...
 
     def frame(self, time: float, lattice: Lattice, density: Array) -> None:
         """The projected density at the points of the lattice."""
@@ -45,6 +51,8 @@ class Recorder(Protocol):
 
 class Silent:
     """A recorder that keeps nothing: companions only give numbers."""
+
+    static: Mapping[str, Array] = MappingProxyType({})
 
     def frame(self, time: float, lattice: Lattice, density: Array) -> None:
         """Nothing."""

@@ -20,6 +20,7 @@ from fpsolver.errors import BadUsage, ExitCode, FpsolverError, Stopped
 from fpsolver.model import build
 from fpsolver.problems import PROBLEMS, Answer, Problem, Setting
 from fpsolver.problems.base import Silent, Store
+from fpsolver.problems.packing import Place as Spot
 from fpsolver.quantity import Quantity
 from fpsolver.runtime import Console, StopFlag, Timing
 from fpsolver.study.api import earlier_run
@@ -27,7 +28,6 @@ from fpsolver.study.convergence import Line, Table
 from fpsolver.study.orders import trend
 from fpsolver.study.place import Place
 from fpsolver.study.sizes import sized
-from fpsolver.study.trees import Place as Spot
 from fpsolver.study.trees import dotted, quantities
 
 LARGEST = 100_000

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from fpsolver.case import Case
 from fpsolver.domain.region_mesh import domain_mesh
-from fpsolver.errors import BadUsage, SolverFailed
 from fpsolver.problems import Answer, Problem, Setting
 from fpsolver.problems.base import NO_ESTIMATE
 from fpsolver.problems.committor.between import region_between
+from fpsolver.problems.packing import Place
 from fpsolver.quantity import Quantity
-from fpsolver.study.beats import Beats
+from fpsolver.study.companions import Companion, coarse, solved_companion
 from fpsolver.study.estimate import error
-from fpsolver.study.keeping import Keeping
 from fpsolver.study.sizes import sized
-from fpsolver.study.trees import Place, changed, dotted, lengths, quantities
+from fpsolver.study.trees import changed, dotted, lengths, quantities
 
 SWITCHED_OFF = "error estimates are switched off (run.errors)"
 INTERRUPTED = "the run was stopped before the error was estimated"
@@ -51,16 +50,6 @@ BALANCED = ("potential", "integrated")
 """Weights that absorb the whole drift, up to where they are bent."""
 
 
-@dataclass(frozen=True)
-class _Companion:
-    """A cruder answer: its quantities and the lengths of its lists, or why there is none."""
-
-    name: str
-    quantities: Mapping[Place, Quantity]
-    lengths: Mapping[Place, int]
-    why: str | None = None
-
-
 def without_errors(answer: Answer, why: str) -> Answer:
     """The answer with the reason at every quantity that has no error."""
     return changed(
@@ -86,11 +75,23 @@ def with_errors(problem: Problem, setting: Setting, answer: Answer, beats: int, 
     limit = PATIENCE * beats + SPARE_BEATS
     lower = coarser = None
     if below < degree:
-        lower = _solved(
-            problem, f"of degree {below}", setting, lambda: setting.companion(below), limit, _half(progress, 0)
+        lower = solved_companion(
+            problem,
+            f"of degree {below}",
+            replace(setting, progress=_half(progress, 0)),
+            lambda: setting.companion(below),
+            answer.name,
+            limit,
         )
     if coarse(setting.case) is not None:
-        coarser = _solved(problem, "on larger cells", setting, lambda: _coarser(setting), limit, _half(progress, 1))
+        coarser = solved_companion(
+            problem,
+            "on larger cells",
+            replace(setting, progress=_half(progress, 1)),
+            lambda: _coarser(setting),
+            answer.name,
+            limit,
+        )
     here = lengths(answer)
 
     def estimated(place: Place, quantity: Quantity) -> Quantity:
@@ -147,29 +148,6 @@ def _is_open(quantity: Quantity) -> bool:
     return quantity.value is not None and quantity.error is None and quantity.why in _OPEN
 
 
-def _solved(
-    problem: Problem, name: str, setting: Setting, make: Callable[[], Setting], limit: int, progress: Progress
-) -> _Companion:
-    heartbeat = setting.heartbeat.limited(limit) if isinstance(setting.heartbeat, Beats) else setting.heartbeat
-    try:
-        # one for all problems of the run, so that they share what it has solved
-        companion = setting.of_degree.once(("companion", name), make)
-        twin = replace(companion, heartbeat=heartbeat, progress=progress)
-        if isinstance(setting.keeper, Keeping) and isinstance(heartbeat, Beats):
-            twin = replace(twin, keeper=setting.keeper.within(name.replace(" ", "_"), heartbeat))
-        answer = problem.solve(twin)
-    except (SolverFailed, BadUsage) as failure:  # on all ranks
-        return _Companion(name, {}, {}, f"the companion {name}: {str(failure).splitlines()[0]}")
-    return _Companion(name, quantities(answer), lengths(answer))
-
-
-def _coarser(setting: Setting) -> Setting:
-    """The same questions on cells twice as large, of meshes that are graded less."""
-    case = coarse(setting.case)
-    assert case is not None
-    return setting.coarser(case, domain_mesh(setting.domain.comm, case.domain), STEEPER)
-
-
 def _is_straight(setting: Setting, place: Place) -> bool:
     """Whether a quantity is an integral, over cells without curved edges."""
     if place[0] not in ("exit", "committor"):
@@ -185,10 +163,11 @@ def parts_of(case: Case, name: str) -> list[str]:
     return [region_between(case, wanted).name for wanted in case.committors] if name == "committor" else []
 
 
-def coarse(case: Case, factor: int = 2) -> Case | None:
-    """The case on cells so many times as large; None where there are none."""
-    domain = case.domain.coarser(factor)
-    return None if domain is None else replace(case, domain=domain)
+def _coarser(setting: Setting) -> Setting:
+    """The same questions on cells twice as large, of meshes that are graded less."""
+    case = coarse(setting.case)
+    assert case is not None
+    return setting.coarser(case, domain_mesh(setting.domain.comm, case.domain), STEEPER)
 
 
 def _half(progress: Progress, number: int) -> Progress:
@@ -196,7 +175,7 @@ def _half(progress: Progress, number: int) -> Progress:
     return lambda share, text: progress((number + share) / 2.0, text)
 
 
-def _same(companion: _Companion | None, place: Place, here: Mapping[Place, int], reasons: list[str]) -> Quantity | None:
+def _same(companion: Companion | None, place: Place, here: Mapping[Place, int], reasons: list[str]) -> Quantity | None:
     """What stands at the same place of a companion; None with a reason where nothing comparable does."""
     if companion is None:
         return None

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from mpi4py import MPI
 
 from fpsolver.output.checkpoint import Checkpoint, Entry, Located
+from fpsolver.problems.keeper import Keeper
 from fpsolver.study.beats import Beats
 
 Array = npt.NDArray[np.float64]
@@ -56,7 +57,13 @@ class Keeping:
         self, comm: MPI.Intracomm, checkpoint: Checkpoint, clock: Clock, beats: Beats, prefix: str = ""
     ) -> None:
         self._comm, self._checkpoint, self._clock = comm, checkpoint, clock
-        self._beats, self._prefix, self._began = beats, prefix, beats.count
+        self._beats, self._prefix = beats, prefix
+        self._began: dict[str, int] = {}
+
+    @property
+    def shared(self) -> Keeper:
+        """See `Keeper`: what is common takes no heartbeats."""
+        return self.within("shared", Beats(_still))
 
     def within(self, prefix: str, beats: Beats) -> Keeping:
         """The same for a companion."""
@@ -65,7 +72,7 @@ class Keeping:
     def recall(self, name: str) -> Entry | None:
         """See `Keeper`."""
         entry = self._checkpoint.read(self._prefix + name)
-        self._began = self._beats.count
+        self._began[name] = self._beats.count
         if entry is not None:
             self._beats.advance(entry.facts["beats"])
         return entry
@@ -76,6 +83,10 @@ class Keeping:
 
     def keep(self, name: str, facts: Mapping[str, object], points: Array, values: Mapping[str, Array]) -> None:
         """See `Keeper`."""
-        counted = {**facts, "beats": self._beats.count - self._began}
+        counted = {**facts, "beats": self._beats.count - self._began.get(name, self._beats.count)}
         self._checkpoint.write(self._prefix + name, counted, Located(points, values))
         self._clock.start()
+
+
+def _still() -> None:
+    """No beat."""

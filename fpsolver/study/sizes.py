@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from fpsolver.problems import Answer
+from fpsolver.problems.packing import Place
 from fpsolver.quantity import Quantity
-from fpsolver.study.trees import Place, changed, quantities
+from fpsolver.study.trees import changed, quantities
 
 
 def sized(answer: Answer) -> Answer:

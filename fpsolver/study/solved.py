@@ -8,11 +8,8 @@ from typing import Any
 
 from fpsolver.certificate import Check
 from fpsolver.problems import Answer
-from fpsolver.quantity import Quantity
+from fpsolver.problems.packing import packed, packed_summary, unpacked, unpacked_summary
 from fpsolver.study.trees import quantities
-
-QUANTITY, PLACE = "quantity of", "place of"
-"""Mark a quantity in a tree, and one that stands elsewhere in it; no key of the results has these names."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +33,13 @@ class Solved:
     def as_facts(self) -> dict[str, object]:
         """A tree of plain numbers and words."""
         answer = self.answer
-        places = {id(quantity): {PLACE: list(place)} for place, quantity in quantities(answer).items()}
         return {
             "name": answer.name,
             "results": packed(answer.results),
             "checks": [asdict(check) for check in answer.checks],
             "probes": packed(answer.probes),
             "warnings": list(answer.warnings),
-            "summary": [[what, places.get(id(value), packed(value))] for what, value in answer.summary],
+            "summary": packed_summary(answer.summary, quantities(answer)),
             "about": self.about,
             "work": self.beats,
             "seconds": self.seconds,
@@ -56,47 +52,5 @@ class Solved:
         checks = [Check(**check) for check in facts["checks"]]
         results, probes = unpacked(facts["results"]), unpacked(facts["probes"])
         answer = Answer(facts["name"], results, None, checks, probes, facts["warnings"])
-        known = quantities(answer)
-        lines = [
-            (what, known[tuple(value[PLACE])] if isinstance(value, dict) and PLACE in value else unpacked(value))
-            for what, value in facts["summary"]
-        ]
-        answer = replace(answer, summary=lines)
+        answer = replace(answer, summary=unpacked_summary(facts["summary"], quantities(answer)))
         return cls(answer, facts["about"], facts["work"], facts["seconds"], facts["curved"])
-
-
-def about(answer: Answer) -> dict[str, object]:
-    """What ``results.json`` says of the generator of an answer."""
-    generator = answer.generator
-    assert generator is not None
-    return {
-        "degree": generator.degree,
-        "unknowns": generator.unknowns,
-        "weight": generator.weight.kind,
-        "monotone": generator.monotone,
-        "reversible": generator.reversible,
-    }
-
-
-def packed(entry: object) -> object:
-    """A tree with quantities as a tree without."""
-    match entry:
-        case Quantity():
-            return {QUANTITY: asdict(entry)}
-        case Mapping():
-            return {key: packed(part) for key, part in entry.items()}
-        case list() | tuple():
-            return [packed(part) for part in entry]
-    return entry
-
-
-def unpacked(entry: Any) -> Any:
-    """The opposite of `packed`."""
-    match entry:
-        case {"quantity of": parts}:
-            return Quantity(**parts)
-        case Mapping():
-            return {key: unpacked(part) for key, part in entry.items()}
-        case list():
-            return [unpacked(part) for part in entry]
-    return entry

@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from fpsolver.problems import Problem, Setting
+from fpsolver.problems.parts import about
 from fpsolver.runtime import Console, Timing
 from fpsolver.study.beats import Beats
 from fpsolver.study.errors import INTERRUPTED, SWITCHED_OFF, parts_of, with_errors, without_errors
 from fpsolver.study.keeping import Keeping
 from fpsolver.study.records import Records
-from fpsolver.study.solved import Solved, about
+from fpsolver.study.solved import Solved
 
 Array = npt.NDArray[np.float64]
 
@@ -71,7 +72,9 @@ class Solver:
             answer = without_errors(problem.solve(replace(self._setting, progress=progress)), INTERRUPTED)
         curved = {part: self._setting.of_mesh.get(("curved", part)) for part in parts_of(self._setting.case, name)}
         bent = {part: count for part, count in curved.items() if isinstance(count, int)}
-        return Solved(answer, about(answer), self._heartbeat.count - began, {name: perf_counter() - begin}, bent)
+        generator = answer.generator
+        known = (answer.about or {}) if generator is None else about(generator)
+        return Solved(answer, known, self._heartbeat.count - began, {name: perf_counter() - begin}, bent)
 
     def _judged(self, name: str, problem: Problem, found: Solved) -> Solved:
         if not self._setting.case.run.errors:

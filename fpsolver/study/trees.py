@@ -7,10 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from fpsolver.problems import Answer
+from fpsolver.problems.packing import Place
 from fpsolver.quantity import Quantity
-
-Place = tuple[str | int, ...]
-"""Keys and indices from the top of a tree to a leaf, as in ``exit.0.starts.0.mean``."""
 
 
 def quantities(answer: Answer) -> dict[Place, Quantity]:

@@ -13,7 +13,8 @@ from fpsolver.errors import SolverFailed, Stopped
 from fpsolver.problems import PROBLEMS, Answer, Problem, Setting
 from fpsolver.quantity import Quantity
 from fpsolver.study import api
-from fpsolver.study.errors import SWITCHED_OFF, TOO_COARSE, Beats, by_weight, with_errors
+from fpsolver.study.beats import Beats
+from fpsolver.study.errors import SWITCHED_OFF, TOO_COARSE, by_weight, with_errors
 from fpsolver.study.trees import Place, quantities
 from tests.equations import COMM
 

@@ -62,6 +62,11 @@ CASES = {
     "exits": NOISE
     + '[[exit]]\nregion = "left"\nstart = [[-1, 0]]\n[[exit]]\nregion = "right"\nstart = [[1, 0]]\n'
     + '[[committor]]\nsource = "left_end"\ntarget = "right_end"\n',
+    "arrhenius": NOISE
+    + '[[exit]]\nregion = "slope"\nstart = [[-1, 0]]\nnoise_levels = [0.4, 0.2, 0.1]\n[run]\nerrors = true\n',
+    "noisy SGD": '[domain]\nshape = "interval"\nlower = [-2]\nupper = [2]\ncells = [12]\n'
+    + '[loss]\nexpression = "(x**2 - 1)**2/4 + 0.1*x"\n[noise]\ndiffusion = "max(x + 1, 0)**2/4"\n'
+    + "[stationary]\nregularizations = [0.3, 0.1]\n[output]\nfigures = false\n[run]\nerrors = true\n",
 }
 
 
@@ -85,9 +90,12 @@ class After(StopFlag):
 
 def write(folder: Path, name: str) -> Path:
     path = folder / f"{name.replace(' ', '_')}.toml"
-    text = BEGIN + CASES[name]
-    if name == "exits":
-        text = text.replace("[regions]\n", '[regions]\nleft_end = "x < -0.8"\nright_end = "x > 0.8"\n')
+    text = CASES[name] if "[domain]" in CASES[name] else BEGIN + CASES[name]
+    further = {
+        "exits": 'left_end = "x < -0.8"\nright_end = "x > 0.8"\n',
+        "arrhenius": 'slope = "x + 0.2*y + 0.1*y**2 < -0.3"\n',
+    }
+    text = text.replace("[regions]\n", "[regions]\n" + further.get(name, ""))
     if "[run]" not in text:
         text += "[run]\nerrors = false\n"
     if name == "point, pvd":

@@ -9,7 +9,7 @@ and Wentzell), and A the prefactor. Each level is an exit problem of its own, wi
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ from fpsolver.problems.exit.starts import Start, starts_of
 from fpsolver.problems.exit.theory import absorbing_walls, critical_of, door_of, exit_points, laws_of
 from fpsolver.problems.exit.times import solved_times
 from fpsolver.problems.landscape.loss_barrier import LossBarrier, loss_barrier, loss_basins
+from fpsolver.problems.packing import packed, unpacked
 from fpsolver.problems.reach.traps import trapped
 from fpsolver.quantity import Quantity
 from fpsolver.runtime.ranks import on_root
@@ -83,7 +84,10 @@ def arrhenius(setting: Setting, wanted: Exit, problem: Killed, starts: Sequence[
     if not wanted.noise_levels:
         return {}
     kind = level_kind(setting.case.noise)
-    levels = [_level(setting, wanted, kind, level, starts) for level in sorted(wanted.noise_levels, reverse=True)]
+    levels = [
+        _level(setting, wanted, kind, number, level, starts)
+        for number, level in enumerate(sorted(wanted.noise_levels, reverse=True))
+    ]
     barriers = _loss_barriers(setting, wanted, problem, starts)
     fits = [_fit(setting, levels, i, start, barriers[i]) for i, start in enumerate(starts)]
     if not setting.is_companion:
@@ -96,16 +100,23 @@ def arrhenius(setting: Setting, wanted: Exit, problem: Killed, starts: Sequence[
     return {"arrhenius": {**entry, "levels": listed, "fits": fits}}
 
 
-def _level(setting: Setting, wanted: Exit, kind: Kind, level: float, starts: Sequence[Start]) -> Level:
+def _level(setting: Setting, wanted: Exit, kind: Kind, number: int, level: float, starts: Sequence[Start]) -> Level:
     """The exit at a level, with a reason instead of numbers where it is not solved. Collective."""
     twin = setting.with_noise(("level", level), at_level(setting.case.noise, level))
     setting.heartbeat()
+    name = f"level_{wanted.region}_{number}"
+    if kept := setting.keeper.recall(name):
+        found = Level(level, *(unpacked(kept.facts[part]) for part in ("rate", "starts", "laws")))
+        twin.of_model.once(("laws", wanted.region), lambda: found.laws)
+        return found
     try:
         found = _solved(twin, setting, wanted, level)
     except SolverFailed as failure:  # on all ranks
         none = Quantity(None, why=f"not solved at this level: {str(failure).splitlines()[0]}")
         entry: Entry = {"mean": none, "log10_mean": none, "kramers": none, "ratio": none}
         found = Level(level, none, [entry] * len(starts), [{"kramers": none}] * len(starts))
+    facts = {"rate": packed(found.rate), "starts": packed(found.starts), "laws": packed(found.laws)}
+    setting.keeper.keep(name, facts, np.zeros((0, setting.case.dimension)), {})
     times = ", ".join("none" if (time := found.time(i)) is None else f"{time:.4g}" for i in range(len(starts)))
     setting.announce(f"exit from {wanted.region} at {WORDS[kind]} {level:g}: mean time {times}")
     return found
@@ -151,7 +162,12 @@ def _loss_barriers(
 ) -> list[LossBarrier | None]:
     """The barrier of the loss for each start, the same for companions. Collective; rank 0 does the work."""
 
+    name = f"loss_barriers_{wanted.region}"
+
     def found() -> list[LossBarrier | None]:
+        keeper = setting.keeper.shared
+        if kept := keeper.recall(name):
+            return [None if each is None else LossBarrier(**each) for each in kept.facts["barriers"]]
         nodes, critical = exit_points(setting, problem), critical_of(setting)
 
         def at_root() -> list[LossBarrier | None]:
@@ -159,7 +175,10 @@ def _loss_barriers(
             basins = loss_basins(setting.model, setting.case.domain, door, absorbing_walls(setting))
             return [loss_barrier(basins, setting.model, door, critical, np.array(start.point)) for start in starts]
 
-        return on_root(setting.domain.comm, at_root)
+        barriers = on_root(setting.domain.comm, at_root)
+        facts = {"barriers": [None if each is None else asdict(each) for each in barriers]}
+        keeper.keep(name, facts, np.zeros((0, setting.case.dimension)), {})
+        return barriers
 
     return setting.of_model.once(("loss barriers", wanted.region), found)
 

@@ -9,19 +9,20 @@ See `fpsolver.problems.committor.reactive` for what becomes of them without deta
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import partial
 
 from petsc4py import PETSc
 
 from fpsolver.case import Committor
 from fpsolver.certificate import Check
 from fpsolver.linalg import SolveCount
-from fpsolver.problems.base import Answer, Part, Setting, joined
-from fpsolver.problems.committor.between import Between, between
+from fpsolver.problems.base import Answer, Setting
+from fpsolver.problems.committor.between import Between, between, region_between
 from fpsolver.problems.committor.reactive import Committors, Transitions, committors, settled_between
 from fpsolver.problems.committor.report import at_probes, described, write_fields
 from fpsolver.problems.committor.shares import masses, shares
 from fpsolver.problems.limits import BACKWARD_ERROR, KERNEL_DEFECT
+from fpsolver.problems.parts import Part, Wanted, solved_parts
 from fpsolver.problems.stationary.settled import State
 from fpsolver.problems.stationary.whole import whole
 from fpsolver.quantity import Quantity
@@ -61,23 +62,23 @@ def solve_committors(setting: Setting) -> Answer:
         SolverFailed: A solve failed.
         Stopped: The heartbeat said so.
     """
-    wanted = setting.case.committors
-    count = SolveCount()
     absorbing = setting.case.boundary is not None
     state = None if absorbing else whole(setting).state
     why = ABSORBED if absorbing else NOT_ONE
-    parts = []
-    for i, each in enumerate(wanted):
-        setting.heartbeat()
-        parts.append(_solved(setting, each, state, why, count))
-        setting.progress((i + 1) / len(wanted), f"{each.source} to {each.target}")
-    answer = joined("committor", parts)
-    backward = Check("backward error of solves", count.backward_error, BACKWARD_ERROR)
-    return replace(answer, checks=[*answer.checks, backward])
+    wanted = [
+        Wanted(
+            f"committor_{i}",
+            f"committor from {each.source} to {each.target}",
+            region_between(setting.case, each).name,
+            partial(_solved, wanted=each, state=state, why=why),
+        )
+        for i, each in enumerate(setting.case.committors)
+    ]
+    return solved_parts("committor", setting, wanted)
 
 
-def _solved(setting: Setting, wanted: Committor, state: State | None, why: str, count: SolveCount) -> Part:
-    problem = between(setting, wanted)
+def _solved(setting: Setting, wanted: Committor, state: State | None, why: str) -> Part:
+    problem, count = between(setting, wanted), SolveCount()
     generator = problem.generator
     setting.announce(
         f"committor from {wanted.source} to {wanted.target}: {generator.unknowns} unknowns of degree "
@@ -103,6 +104,7 @@ def _solved(setting: Setting, wanted: Committor, state: State | None, why: str, 
         checks = []
     else:
         write_fields(setting, wanted, problem, forward.target, transitions)
+        checks.append(Check("backward error of solves", count.backward_error, BACKWARD_ERROR))
         checks.append(Check("constants in the kernel of K", generator.kernel_defect(), KERNEL_DEFECT))
     probes = at_probes(setting, wanted, problem, forward.target)
     warnings = _out_of_range(wanted, transitions, forward.target)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from fpsolver.case import Exit
 from fpsolver.certificate import Check
 from fpsolver.generator.pinned import Pinned
 from fpsolver.linalg import SolveCount
 from fpsolver.problems.arrhenius.problem import arrhenius
-from fpsolver.problems.base import Answer, Part, Setting, joined
+from fpsolver.problems.base import Answer, Setting
 from fpsolver.problems.enclosure.problem import enclosed
 from fpsolver.problems.exit.checks import DUALITY, LOWEST, NEGATIVE, duality, signs_of
 from fpsolver.problems.exit.killed import Killed, killed
@@ -24,6 +25,7 @@ from fpsolver.problems.exit.starts import Start, starts_of
 from fpsolver.problems.exit.theory import critical_of, listed, theory_of, unless
 from fpsolver.problems.exit.times import Times, solved_times
 from fpsolver.problems.limits import BACKWARD_ERROR, KERNEL_DEFECT
+from fpsolver.problems.parts import Part, Wanted, solved_parts
 from fpsolver.problems.reach.traps import Trapped, trapped
 from fpsolver.quantity import Quantity
 
@@ -36,12 +38,11 @@ def solve_exits(setting: Setting) -> Answer:
         SolverFailed: A solve failed.
         Stopped: The heartbeat said so.
     """
-    parts = []
-    for i, wanted in enumerate(setting.case.exits):
-        setting.heartbeat()
-        parts.append(_solved(setting, wanted))
-        setting.progress((i + 1) / len(setting.case.exits), wanted.region)
-    return joined("exit", parts)
+    wanted = [
+        Wanted(f"exit_{i}", f"exit from {each.region}", each.region, partial(_solved, wanted=each))
+        for i, each in enumerate(setting.case.exits)
+    ]
+    return solved_parts("exit", setting, wanted)
 
 
 def _solved(setting: Setting, wanted: Exit) -> Part:

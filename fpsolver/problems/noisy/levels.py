@@ -6,24 +6,28 @@ Neither weights nor gradings know of them beforehand, so meshes are refined wher
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from mpi4py import MPI
 
 from fpsolver.domain.adapted import AdaptedMesh, adapted_mesh
-from fpsolver.generator.fitting import CELLS
 from fpsolver.generator.generator import Generator
 from fpsolver.generator.pinned import Pinned
+from fpsolver.generator.quadrature import owned_vector
 from fpsolver.generator.weight import Weight
 from fpsolver.generator.wells import Wells
 from fpsolver.linalg import SolveCount
 from fpsolver.problems.base import Setting
 from fpsolver.problems.exit.theory import critical_of
 from fpsolver.problems.landscape.wells import fitting_weight, landscape
+from fpsolver.problems.noisy.layers import layers_shown
+from fpsolver.problems.noisy.refinement import Refinement
+from fpsolver.problems.reach.holds import owned_nodes
 from fpsolver.problems.stationary.content import allowed_content, bisections, contents_of
 from fpsolver.problems.stationary.settled import State, gibbs_state, solved_state
 from fpsolver.problems.stationary.whole import WORTH_RESOLVING
@@ -48,12 +52,6 @@ LARGEST = {1: 20_000, 2: 8_000, 3: 2_000}
 
 PINS = 6
 """So many minima of the loss are pinned, the lowest ones, beside the wells of the weight."""
-
-LATTICE = {1: 101, 2: 25, 3: 13}
-"""Points per direction at which the curvature of the drift is looked at."""
-
-DEEP = 0.1
-"""Share of those points, those of lowest loss, that count."""
 
 
 @dataclass(frozen=True)
@@ -98,10 +96,12 @@ class Rung:
     Attributes:
         level: Of the smaller eps.
         above: Of the larger one; None for the first.
+        facts: What was measured of it before the run was taken up again.
     """
 
     level: Level
     above: Level | None
+    facts: Mapping[str, Any] | None = None
 
 
 def points_of(generator: Generator) -> Array:
@@ -127,17 +127,24 @@ def rungs(setting: Setting) -> Iterator[Rung]:
     mesh = setting.of_mesh.once("noisy SGD", lambda: adapted_mesh(setting.domain.comm, setting.case.domain))
     before: Level | None = None
     room = LARGEST[setting.case.dimension]
-    for eps in setting.case.stationary.regularizations:
+    for number, eps in enumerate(setting.case.stationary.regularizations):
         solver = _Solver(setting, eps, coarsest)
-        kept = setting.of_mesh.get(("noisy SGD", eps))
-        if isinstance(kept, AdaptedMesh):
-            mesh = kept
-            rung = Rung(solver.solved(mesh, before), solver.again(mesh, before))
+        refinement = Refinement(setting, number)
+        found = setting.of_mesh.get(("noisy SGD", eps))
+        is_known = isinstance(found, AdaptedMesh)
+        if isinstance(found, AdaptedMesh):
+            mesh = found
         else:
             mesh = solver.graded(mesh)
             room = max(room, 3 * mesh.cells // 2) if before is None else room
-            rung = solver.adapted(mesh, before, room)
-            mesh = setting.of_mesh.once(("noisy SGD", eps), partial(_mesh_of, rung))
+            again = refinement.recalled(mesh)
+            mesh, is_known = (mesh, False) if again is None else (again, True)
+        rung = solver.recalled(mesh, number) if is_known else None
+        if rung is None and is_known:
+            rung = Rung(solver.solved(mesh, before), solver.again(mesh, before))
+        elif rung is None:
+            rung = solver.adapted(mesh, before, room, refinement)
+        mesh = setting.of_mesh.once(("noisy SGD", eps), partial(_mesh_of, rung))
         before = rung.level
         yield rung
 
@@ -149,29 +156,6 @@ def _mesh_of(rung: Rung) -> AdaptedMesh:
 def at_zero(setting: Setting, last: Level) -> Level:
     """The density of the case itself, where there is just one, on the mesh of the last level. Collective."""
     return _Solver(setting, 0.0, layers_shown(setting), last.regularization).solved(last.mesh, last)
-
-
-def layers_shown(setting: Setting) -> float:
-    """The least eps whose layers the lattice of a fitted weight shows: lambda (its spacing)^2, lambda of the drift.
-
-    A weight that is fitted to less noise is worse than none.
-    """
-    box, d = setting.case.domain, setting.case.dimension
-    if d == 1:
-        return 0.0
-    axes = [np.linspace(a, b, LATTICE[d]) for a, b in zip(box.lower, box.upper, strict=True)]
-    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, d)
-    loss = np.nan_to_num(setting.model.loss(points), nan=np.inf)
-    points = points[loss <= np.quantile(loss, DEEP)]
-    size = np.asarray(box.upper) - np.asarray(box.lower)
-    slopes = np.empty((len(points), d, d))
-    for axis, step in enumerate(1e-4 * size):
-        apart = [setting.model(points + sign * step * np.eye(d)[axis]) for sign in (1.0, -1.0)]
-        ahead, behind = (side.gradient - side.extra for side in apart)
-        slopes[:, :, axis] = (ahead - behind) / (2.0 * step)
-    curvature = np.linalg.eigvalsh((slopes + slopes.transpose(0, 2, 1)) / 2.0)[:, -1]
-    spacing = float((size / (2.0 * np.array(CELLS[d]))).max())
-    return float(max(np.median(np.nan_to_num(curvature)), 0.0)) * spacing**2
 
 
 class _Solver:
@@ -201,13 +185,14 @@ class _Solver:
         """A mesh made finer where the weight is too steep for it."""
         return mesh if self._monotone else mesh.graded(self._variant.grading(self._grading))
 
-    def adapted(self, mesh: AdaptedMesh, before: Level | None, room: int) -> Rung:
+    def adapted(self, mesh: AdaptedMesh, before: Level | None, room: int, refinement: Refinement) -> Rung:
         """On a mesh that is refined until it resolves the density and what it differs in from the one before.
 
         Args:
             mesh: To begin with.
             before: The level before.
             room: The mesh may have so many cells.
+            refinement: Keeps what is done to the mesh.
         """
         above: Level | None = None
         for _ in range(ROUNDS):
@@ -222,8 +207,24 @@ class _Solver:
             times = bisections(level.state, contents_of(level.state), allowed, room - mesh.cells)
             if not mesh.mesh.comm.allreduce(int(times.max(initial=0)), MPI.MAX):
                 break
-            mesh, above = mesh.finer(times), None
+            mesh, above = refinement.finer(mesh, times), None
+        refinement.keep()
         return Rung(level, above or self.again(level.mesh, before))
+
+    def recalled(self, mesh: AdaptedMesh, number: int) -> Rung | None:
+        """What was kept of a level; None where nothing was, or of another mesh. Collective."""
+        kept = self._setting.keeper.recall(level_name(number))
+        if kept is None:
+            return None
+        generator = self._variant.generator(self._weight, mesh.mesh)
+        vector = owned_vector(generator.space)
+        values = kept.at(owned_nodes(generator))
+        if values is None:
+            return None
+        vector.array[:] = values["h"]
+        state = gibbs_state(generator) or solved_state(generator, vector)
+        level = Level(self._eps, state, mesh, kept.facts["content"], kept.facts["backward_error"])
+        return Rung(level, None, kept.facts)
 
     def again(self, mesh: AdaptedMesh, before: Level | None) -> Level | None:
         """The density of the level before on this mesh."""
@@ -254,6 +255,11 @@ def _with(setting: Setting, eps: float) -> Setting:
     """The case with eps I added to its noise."""
     noise = setting.case.noise
     return setting.with_noise(("noisy SGD", eps), replace(noise, regularization=noise.regularization + eps))
+
+
+def level_name(number: int) -> str:
+    """Of what is kept of a level."""
+    return f"noisy_sgd_{number}"
 
 
 def densest(level: Level) -> tuple[float, Array]:

@@ -19,7 +19,8 @@ from fpsolver.problems.base import Answer, Setting
 from fpsolver.problems.exit.theory import critical_of
 from fpsolver.problems.limits import BACKWARD_ERROR
 from fpsolver.problems.noisy.levels import Level, at_zero, l1, rungs
-from fpsolver.problems.noisy.measures import Compared, Measured, compared, measured
+from fpsolver.problems.noisy.measures import Compared, Measured
+from fpsolver.problems.noisy.memory import looked_at
 from fpsolver.problems.noisy.verdict import DENSITY, SINGULAR, UNDECIDED, Evidence, Verdict, judge, left, order
 from fpsolver.problems.noisy.wasserstein import wasserstein
 from fpsolver.problems.stationary.classes import DENSITY as DENSITY_KIND
@@ -75,8 +76,8 @@ def solve_noisy_sgd(setting: Setting) -> Answer:
     found: list[Measured] = []
     differences: list[Compared] = []
     for number, rung in enumerate(rungs(setting), start=1):
-        found.append(measured(rung.level, case, places))
-        change = compared(rung, found[-1], case)
+        level, change = looked_at(setting, number - 1, rung, places)
+        found.append(level)
         text = "" if change is None else f", L1 {change.l1:.2g} and W1 {change.distance.first:.2g} from the one before"
         setting.announce(f"noisy SGD: ε = {levels[number - 1]:g}: {rung.level.mesh.cells} cells{text}")
         setting.progress(number / len(levels), f"ε = {levels[number - 1]:g}")
