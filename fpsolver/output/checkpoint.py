@@ -154,11 +154,12 @@ class Checkpoint:
         return None if facts is None else Entry(self._comm, facts, arrays)
 
     def clear(self) -> None:
-        """Remove all entries: the run has come to its end."""
+        """Remove all entries, and what was left of writing them: the run has come to its end."""
 
         def clear() -> None:
-            for path in (self._folder / FOLDER).glob("*.npz"):
-                if self._claim(f"{FOLDER}/{path.name}").exists():
+            for path in (self._folder / FOLDER).glob("*"):
+                name = atomic.final_name(path.name)
+                if name.endswith(".npz") and self._claim(f"{FOLDER}/{name}"):
                     path.unlink()
             if (self._folder / FOLDER).is_dir() and not any((self._folder / FOLDER).iterdir()):
                 (self._folder / FOLDER).rmdir()

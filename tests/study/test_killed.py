@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -151,3 +152,89 @@ def test_a_run_stops_before_its_time_ends(known: tuple[Path, Path, float], tmp_p
     assert "stopped by the end of its time" in said
     finish(path, tmp_path / "out")
     assert_same(tmp_path / "out", straight)
+
+
+SOON = 20.0
+"""Seconds after a failure within which all ranks have ended."""
+
+
+def under_way(path: Path, out: Path, ranks: int) -> subprocess.Popen[str]:
+    """A run that has written two checkpoints and goes on writing them."""
+    process = start(path, out, ranks, ["--set", "run.checkpoint_states=1"])
+    wait_for(out / "checkpoint" / "evolution.before.npz", process)
+    return process
+
+
+def soon(process: subprocess.Popen[str]) -> str:
+    """What a run has said that fails."""
+    try:
+        said, _ = process.communicate(timeout=SOON)
+    except subprocess.TimeoutExpired:
+        kill(process)
+        pytest.fail("the run hangs")
+    return said
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_full_disk_ends_a_run_and_harms_nothing(ranks: int, known: tuple[Path, Path, float], tmp_path: Path) -> None:
+    path, straight, _ = known
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(disk)], capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        process = under_way(path, disk / "out", ranks)
+        filler = disk / "filler"
+        with filler.open("wb") as file, suppress(OSError):
+            while True:
+                file.write(bytes(1 << 16))
+                file.flush()
+        said = soon(process)
+        assert process.returncode == 3, said
+        assert said.count("No space left on device") == 1
+        assert "Traceback" not in said
+        whole_files(disk / "out")
+        filler.unlink()
+        assert "taken up at t = " in finish(path, disk / "out")
+        assert_same(disk / "out", straight, 1e-9)
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_folder_that_vanishes_ends_a_run(ranks: int, known: tuple[Path, Path, float], tmp_path: Path) -> None:
+    path, straight, _ = known
+    process = under_way(path, tmp_path / "out", ranks)
+    (tmp_path / "out").rename(tmp_path / "elsewhere")
+    said = soon(process)
+    assert process.returncode == 3, said
+    assert said.count(str(tmp_path / "out")) == 1
+    assert "Traceback" not in said
+    assert "taken up at t = " in finish(path, tmp_path / "elsewhere")
+    assert_same(tmp_path / "elsewhere", straight, 1e-9)
+
+
+def test_a_rank_that_is_killed_ends_all(known: tuple[Path, Path, float], tmp_path: Path) -> None:
+    path, straight, _ = known
+    process = under_way(path, tmp_path / "out", 3)
+    os.kill(ranks_of(process)[1], signal.SIGKILL)
+    said = soon(process)
+    assert process.returncode != 0, said
+    assert "Traceback" not in said
+    whole_files(tmp_path / "out")
+    assert "taken up at t = " in finish(path, tmp_path / "out")
+    assert_same(tmp_path / "out", straight, 1e-9)
+
+
+def ranks_of(process: subprocess.Popen[str]) -> list[int]:
+    """The processes of a run under a launcher."""
+    below = {process.pid}
+    found = []
+    for folder in sorted(Path("/proc").glob("[0-9]*"), key=lambda folder: int(folder.name)):
+        with suppress(OSError):
+            parent = int(folder.joinpath("stat").read_text().rpartition(")")[2].split()[1])
+            if parent in below:
+                below.add(int(folder.name))
+                if b"fpsolver" in folder.joinpath("cmdline").read_bytes().split(b"\0")[2:3]:
+                    found.append(int(folder.name))
+    return found
