@@ -198,8 +198,14 @@ class Collecting:
     def _part_of(self, columns: npt.NDArray[np.int32]) -> Ints:
         """The part that unknowns, numbered over all ranks, belong to as nodes of E; -1: none."""
         generator, closed = self._boundary.generator, self._boundary.closed
-        own = np.where(closed.any(axis=0), closed.argmax(axis=0), -1)
-        return np.concatenate(generator.comm.allgather(own))[columns]
+        own = owned_vector(generator.space)
+        own.array[:] = np.where(closed.any(axis=0), closed.argmax(axis=0), -1)
+        wanted, place = np.unique(columns, return_inverse=True)
+        found = PETSc.Vec().createSeq(len(wanted))
+        indices = PETSc.IS().createGeneral(wanted.astype(PETSc.IntType), comm=PETSc.COMM_SELF)
+        scatter = PETSc.Scatter().create(own, indices, found, None)
+        scatter.scatter(own, found, mode=PETSc.ScatterMode.FORWARD)
+        return np.asarray(np.rint(found.array_r).astype(np.int64)[place])
 
     def _assembled(
         self,

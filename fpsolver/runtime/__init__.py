@@ -6,7 +6,7 @@ A leaf: imports nothing of the project but ``errors``, and no MPI before `start_
 from __future__ import annotations
 
 from fpsolver.runtime import atomic
-from fpsolver.runtime.deadline import Deadline, time_left
+from fpsolver.runtime.deadline import Deadline, job_of, time_left
 from fpsolver.runtime.folder import RunFolder
 from fpsolver.runtime.log import Console, Progress, RunLog
 from fpsolver.runtime.ranks import agree, is_root, on_root, rank, size, start_mpi, tell
@@ -26,6 +26,7 @@ __all__ = [
     "agree",
     "atomic",
     "is_root",
+    "job_of",
     "on_root",
     "rank",
     "say",

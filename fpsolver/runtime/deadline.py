@@ -46,6 +46,11 @@ def time_left(walltime: float | None, environment: Mapping[str, str] = os.enviro
     return float("inf")
 
 
+def job_of(environment: Mapping[str, str] = os.environ) -> str | None:
+    """The job of a scheduler that this process belongs to; None outside of jobs."""
+    return environment.get("SLURM_JOB_ID") or environment.get("PBS_JOBID")
+
+
 class Deadline:
     """When a run has to end, and the longest time that it once went without asking.
 

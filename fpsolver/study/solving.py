@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -16,7 +17,7 @@ from fpsolver.model import build
 from fpsolver.output.checkpoint import Checkpoint
 from fpsolver.problems import PROBLEMS, Setting
 from fpsolver.quantity import Quantity
-from fpsolver.runtime import Console, Deadline, StopFlag, Timing, time_left
+from fpsolver.runtime import Console, Deadline, StopFlag, Timing, job_of, time_left
 from fpsolver.study.api import earlier_run
 from fpsolver.study.beats import Beats
 from fpsolver.study.capacity import refuse_too_large
@@ -86,7 +87,13 @@ def _solve(case: Case, place: Place, comm: MPI.Intracomm, stop: StopFlag) -> Exi
             raise Stopped(_how_far(stop, records, place.folder))
 
     if comm.rank == 0:
-        stop.watch(place.folder, Deadline(time_left(case.run.walltime)))
+        seconds = time_left(case.run.walltime)
+        if math.isinf(seconds) and job_of() is not None:
+            console.warn(
+                f"the scheduler names no end of job {job_of()}, so this run goes on until it is cut off; write "
+                'run.walltime = "HH:MM:SS" if the job has one'
+            )
+        stop.watch(place.folder, Deadline(seconds))
     heartbeat = Beats(stop_if_asked)
     checkpoint = Checkpoint(comm, place.folder, place.path, f"{place.identity} {_versions()}", console.warn)
     clock = Clock(case.run.checkpoint_every, case.run.checkpoint_states)

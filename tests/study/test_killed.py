@@ -238,3 +238,15 @@ def ranks_of(process: subprocess.Popen[str]) -> list[int]:
                 if b"fpsolver" in folder.joinpath("cmdline").read_bytes().split(b"\0")[2:3]:
                     found.append(int(folder.name))
     return found
+
+
+def test_a_job_whose_end_is_not_known_is_told_of(known: tuple[Path, Path, float], tmp_path: Path) -> None:
+    """Catches a run that is cut off in the middle because nobody could say when."""
+    process = subprocess.run(
+        fpsolver_command("run", str(known[0]), "-o", str(tmp_path / "out")),
+        env=clean_environment() | {"PBS_JOBID": "12.server", "PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert "names no end of job 12.server" in process.stderr, process.stderr
+    assert "run.walltime" in process.stderr
