@@ -107,6 +107,17 @@ KEYS: tuple[Key, ...] = (
     Key(
         "noise", "potential", K.EXPRESSION, "known -log of the stationary density", unit="-", example='"(p**2/2 + V)/T"'
     ),
+    Key(
+        "noise",
+        "order",
+        K.INTEGER,
+        "order of the equation in the learning rate: with 2 the drift is -grad(f + learning_rate/4 |grad f|^2)",
+        default=1,
+        least=1,
+        most=2,
+        unit="-",
+        example="2",
+    ),
     *DYNAMICS,
     # boundary
     Key("boundary", "absorbing", K.CONDITION, "absorbing part of the boundary", example='"x > 1.99"'),

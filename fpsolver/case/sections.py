@@ -80,6 +80,7 @@ class Noise:
         covariance: ``samples``: of the per-sample gradients; or a d x d matrix; None for ``diffusion``.
         regularization: ε, added to D as ε I.
         potential: A known -log of the stationary density, used as weight.
+        order: Of the equation in the learning rate; with 2 the drift is -∇(f + learning_rate/4 |∇f|²).
     """
 
     kind: Literal["diffusion", "learning_rate"]
@@ -90,6 +91,7 @@ class Noise:
     covariance: Literal["samples"] | Matrix | None
     regularization: float
     potential: Expression | None
+    order: Literal[1, 2] = 1
 
     @property
     def scale(self) -> float:

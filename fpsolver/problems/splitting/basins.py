@@ -135,7 +135,8 @@ def _drift(setting: Setting) -> Field:
     case = setting.case
     if case.data is not None:
         return splined(drift_of(setting.model), case.domain.lower, case.domain.upper)
-    if case.loss is None or case.loss.expression is None or not setting.model.gradient_drift:
+    is_plain = setting.model.gradient_drift and case.noise.order == 1
+    if case.loss is None or case.loss.expression is None or not is_plain:
         return drift_of(setting.model)
     slopes = Formulas(gradient(case.loss.expression, case.coordinates), case.coordinates)
     return lambda points: -slopes(points)
