@@ -10,7 +10,13 @@ from fpsolver.model import Array, build
 from fpsolver.model.derivatives import local
 from tests.model.kinds import LOSS_2, LOSS_3, SAMPLES_2, Write, random_points, table
 
-NOISE = "[noise]\nlearning_rate = {rate}\nbatch_size = 2\ncovariance = [['0.3', '0.1'], ['0.1', '0.2']]\norder = {order}\n"
+NOISE = """[noise]
+learning_rate = {rate}
+batch_size = 2
+covariance = [['0.3', '0.1'], ['0.1', '0.2']]
+order = {order}
+"""
+EVOLUTION = "[evolution]\nend_time = 1.0\ninitial = {point = [0.0, 0.0]}\n"
 QUADRATIC = "[loss]\nexpression = '1.5*x**2 + 0.8*x*y + y**2'\n"
 BENT = np.array([[3.0, 0.8], [0.8, 2.0]])
 COVARIANCE = np.array([[0.3, 0.1], [0.1, 0.2]]) / 2.0
@@ -103,13 +109,14 @@ def test_covariances_are_of_second_order_either_way(order: int, write: Write) ->
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ("[loss]\nexpression = 'x**2'\n[noise]\ndiffusion = 0.1\norder = 2\n", "learning rate, which the case does not"),
+        (
+            "[loss]\nexpression = 'x**2'\n[noise]\ndiffusion = 0.1\norder = 2\n",
+            "learning rate, which the case does not",
+        ),
         (QUADRATIC + NOISE.format(rate=0.1, order=2) + "regularization = 0.1\n", "does not shrink"),
         (QUADRATIC + NOISE.format(rate=0.1, order=2) + "[drift]\nextra = ['y', '-x']\n", "without [drift]"),
         (
-            QUADRATIC
-            + NOISE.format(rate=0.1, order=2)
-            + "[evolution]\nend_time = 1.0\ninitial = {point = [0.0, 0.0]}\n[schedule]\nlearning_rate = '0.1/(1 + t)'\n",
+            QUADRATIC + NOISE.format(rate=0.1, order=2) + EVOLUTION + "[schedule]\nlearning_rate = '0.1/(1 + t)'\n",
             "which [schedule] changes",
         ),
         (QUADRATIC + NOISE.format(rate=0.1, order=3), "noise.order: 3"),
