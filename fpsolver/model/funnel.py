@@ -88,7 +88,8 @@ class Funnel:
 def best_radius(model: Model, centre: Array, farthest: float) -> float | None:
     """The radius R of the largest exponent λR²/2δ; None where λ <= 0 in every ball.
 
-    Where the noise vanishes at the centre that would be the smallest ball of all, and λR² is taken instead.
+    Where the noise vanishes at the centre that would be the smallest ball of all. There (λ - sup tr D/V) R² is taken
+    instead, or λR² where the noise grows too fast in every ball.
 
     Args:
         model: Drift and diffusion.
@@ -101,11 +102,13 @@ def best_radius(model: Model, centre: Array, farthest: float) -> float | None:
     there = model((centre + radii[:, None, None] * rays).reshape(-1, d))
     inward = -np.einsum("rki,ki->rk", (there.extra - there.gradient).reshape(len(radii), -1, d), rays)
     pull = np.minimum.accumulate(np.nan_to_num(inward, nan=-np.inf).min(axis=1) / radii)
-    spread = np.linalg.eigvalsh(there.diffusion)[:, -1].reshape(len(radii), -1).max(axis=1)
-    spread = np.maximum.accumulate(spread)
-    if np.linalg.eigvalsh(model(centre[None]).diffusion)[0, -1] <= VANISHES * spread[-1]:
-        spread = np.ones_like(spread)
-    exponent = pull * radii**2 / spread
+    values = np.linalg.eigvalsh(there.diffusion).reshape(len(radii), -1, d)
+    spread = np.maximum.accumulate(values[..., -1].max(axis=1))
+    if np.linalg.eigvalsh(model(centre[None]).diffusion)[0, -1] > VANISHES * spread[-1]:
+        exponent = pull * radii**2 / spread
+    else:
+        margin = pull - np.maximum.accumulate(values.sum(axis=2).max(axis=1) / radii**2)
+        exponent = np.where(margin.max() > 0.0, margin, pull) * radii**2
     if not exponent.max() > 0.0:
         return None
     return float(radii[np.flatnonzero(exponent >= (1.0 - AS_GOOD) * exponent.max())[-1]])

@@ -31,8 +31,6 @@ def concentration(run: Run) -> Figure | None:
     left, right = figure.subplots(1, 2)
     _moments(left, run, shown)
     _near(right, run, shown)
-    handles, labels = right.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", frameon=False, fontsize=9, ncols=min(2, len(shown)))
     notes = ["solid: computed", "dashed: bound (left from above, right from below)"]
     if _predicted(right, run, shown):
         notes.append("dotted: when all but the share is bound to be this close, unless it has left the ball")
@@ -73,6 +71,7 @@ def _near(axes: Axes, run: Run, shown: Sequence[tuple[int, Mapping[str, Any]]]) 
         axes.plot(times[visible], bound, "--", color=colour, linewidth=1.5)
     axes.set_ylim(-0.03, 1.05)
     axes.set_ylabel("mass close to the minimum")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), frameon=False, fontsize=9)
 
 
 def _predicted(axes: Axes, run: Run, shown: Sequence[tuple[int, Mapping[str, Any]]]) -> bool:

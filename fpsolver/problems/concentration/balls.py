@@ -21,8 +21,8 @@ EDGE = 1e-3
 """Balls stay so far, as a fraction of their radius, from the walls, which are known by samples."""
 
 LEAST = 0.1
-"""The distance in which the mass shall gather, unless the case says which, is the geometric mean of the radius and of the
-noise floor, but at least this fraction of the radius."""
+"""The distance in which the mass shall gather, unless the case says which, is the geometric mean of radius and noise
+floor, but at least this fraction of the radius."""
 
 MOMENTUM = "a velocity leads away from the minimum as often as back, so no ball around it is only entered by the drift"
 

@@ -132,6 +132,7 @@ def lines(place: Place, entry: Mapping[str, object], number_of: int, share: floa
         found.append(("  noise vanishes at the minimum", f"but grows too fast: T1 {ball.steepest:.4g} > lambda"))
     names = {
         "noise_floor": "noise floor",
+        "mass_at_start": "mass in the ball at the start",
         "second_moment": "second moment at the end",
         "second_moment_bound": "  at most",
         "mass_within": f"mass within {place.ball.within:.4g} at the end",
