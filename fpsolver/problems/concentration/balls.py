@@ -97,6 +97,8 @@ def _ball(setting: Setting, basin: Basin) -> Ball | str:
             f"within {number(radius)} of the minimum the drift leads away from it somewhere: lambda = {number(found)} "
             "is not positive; write a smaller concentration.radius"
         )
+    if wanted.within is not None and wanted.within >= radius:
+        return f"concentration.within is not less than the radius of its ball: write less than {radius:.4g}"
     return Ball(found, _within(found, wanted.within, wanted.share))
 
 

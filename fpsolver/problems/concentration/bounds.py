@@ -117,10 +117,10 @@ def time_to_gather(moment: float, mass: float, pairs: Array, within: float, shar
     """
     rate, noise = pairs.T
     floor, wanted, begin = noise / rate, share * within**2, moment / mass
-    if begin <= wanted:
-        return 0.0
     able = wanted > floor
     if not able.any():
         return None
+    if begin <= wanted:
+        return 0.0
     ratio = (begin - floor[able]) / (wanted - floor[able])
     return float((np.log(ratio) / (2.0 * rate[able])).min())

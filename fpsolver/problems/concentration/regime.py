@@ -43,12 +43,12 @@ def drift_regime(times: Array, masses: Array, relaxation: float, tolerance: floa
     return Regime(float(times[first]), float(times[first] - times[max(first - 1, 0)]), last)
 
 
-def first_below(times: Array, values: Array, level: float) -> float | None:
-    """When values first fall to a level, on straight lines between the times; None: they do not."""
-    below = np.flatnonzero(values <= level)
-    if not len(below):
+def below_from(times: Array, values: Array, level: float) -> float | None:
+    """From when on values are below a level, on straight lines between the times; None: not at the end."""
+    above = np.flatnonzero(values > level)
+    place = int(above[-1]) + 1 if len(above) else 0
+    if place == len(times):
         return None
-    place = int(below[0])
     if place == 0:
         return float(times[0])
     before, after = values[place - 1], values[place]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from fpsolver.problems.concentration.balls import Ball, Place
 from fpsolver.problems.concentration.bounds import time_to_gather
 from fpsolver.problems.concentration.gathering import Gathering
-from fpsolver.problems.concentration.regime import first_below
+from fpsolver.problems.concentration.regime import below_from
 from fpsolver.problems.wording import number
 from fpsolver.quantity import Quantity
 
@@ -28,7 +28,10 @@ LARGEST = 690.0
 
 EMPTY = "no mass starts in the ball"
 BELOW = "radius below noise floor: write concentration.within above {}, or a larger concentration.share"
-NOT_YET = "more than the share is farther away at all output times"
+OUTSIDE = (
+    "radius below noise floor, which is {}, outside of the ball: write a larger concentration.share, or less noise"
+)
+NOT_YET = "more than the share is farther away at the end"
 NEVER = "without noise at the minimum it is never left"
 
 
@@ -97,21 +100,23 @@ def gathered(
 def _times(each: Gathering, ball: Ball, curves: Mapping[str, Array], times: Array, share: float) -> Entry:
     """When all but a share has gathered: by the bound, and by what was computed."""
     mass, moment = each.start
-    if mass < NOTHING:
-        none = Quantity(None, why=EMPTY)
+    floor, radius = ball.floor(share), ball.funnel.radius
+    why = None
+    if floor >= radius:
+        why = OUTSIDE.format(number(floor))
+    elif mass < NOTHING:
+        why = EMPTY
+    if why is not None:
+        none = Quantity(None, why=why)
         return {"concentration_time": {"bound": none, "computed": none}}
-    bound = time_to_gather(max(moment, 0.0), mass, ball.funnel.pairs, ball.within, share)
-    outside = curves["ball"] - curves["within"]
-    computed = first_below(times, outside, share * mass)
-    gap = float(np.diff(times).min()) if len(times) > 1 else 0.0
-    found: Entry = {
-        "bound": Quantity(None, why=BELOW.format(number(ball.floor(share))))
-        if bound is None
-        else Quantity(bound, scale="linear", size=gap),
-        "computed": Quantity(None, why=NOT_YET) if computed is None else Quantity(computed, size=gap),
-    }
+    gap = float(np.diff(times).min(initial=np.inf))
+    bound = time_to_gather(moment, mass, ball.funnel.pairs, ball.within, share)
+    computed = below_from(times, curves["ball"] - curves["within"], share * mass)
+    found: Entry = {"bound": Quantity(None, why=BELOW.format(number(floor)))}
     if bound is not None:
+        found["bound"] = Quantity(bound, size=gap)
         found["exit_probability_bound_by_then"] = _mass(float(each.left(np.array([bound]))[0]), 0.0)
+    found["computed"] = Quantity(None, why=NOT_YET) if computed is None else Quantity(computed, size=gap)
     return {"concentration_time": found}
 
 
@@ -145,16 +150,17 @@ def lines(place: Place, entry: Mapping[str, object], number_of: int, share: floa
     return [*found, (f"  {what}", times["computed"]), ("    at the latest", times["bound"])]
 
 
-def excess(each: Gathering, curves: Mapping[str, Array], tolerance: float) -> float:
+def excess(each: Gathering, curves: Mapping[str, Array], tolerance: float, step: float) -> float:
     """By how much the second moment exceeds its bound at most after the start, relative to that.
 
     Args:
         each: The ball.
         curves: What was measured of it, by name, (n,) each.
         tolerance: The error of a mass that the time integration leaves.
+        step: Lengths below this are not resolved.
     """
     moment, bound = curves["moment"][1:], curves["moment_bound"][1:]
-    slack = tolerance * each.ball.funnel.radius**2
+    slack = tolerance * each.ball.funnel.radius**2 + step**2 * np.maximum(curves["ball"][1:], 0.0)
     return float(((moment - bound - slack) / (np.maximum(bound, 0.0) + slack)).max(initial=-1.0))
 
 
