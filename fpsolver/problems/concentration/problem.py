@@ -27,8 +27,8 @@ from fpsolver.quantity import Quantity
 Array = npt.NDArray[np.float64]
 
 EXCESS = 1e-3
-"""No second moment is above its bound by more than this fraction. In a parabola with noise that is the same everywhere it
-is the bound, so that what is above it is the error of the mesh."""
+"""No second moment is above its bound by more than this fraction. In a parabola with the same noise everywhere it is
+its bound, so that what is above it is the error of the mesh."""
 
 NO_MINIMUM = "the loss has no isolated minimum in the domain"
 NOT_ONE = "there is no stationary density, or more than one"
@@ -89,10 +89,10 @@ def solve_concentration(setting: Setting) -> Answer:
 
 
 def _step(setting: Setting) -> float:
-    """The longest edge of a cell in the monotone scheme, whose process jumps from vertex to vertex; else 0. Collective."""
+    """The longest edge in the monotone scheme, whose process jumps from vertex to vertex; else 0. Collective."""
     if setting.case.discretization.scheme == "weighted":
         return 0.0
-    longest = float(setting.cells.diameters()[: setting.cells.owned].max(initial=0.0))
+    longest = float(setting.cells.diameters[: setting.cells.owned].max(initial=0.0))
     return float(setting.domain.comm.allreduce(longest, MPI.MAX))
 
 
