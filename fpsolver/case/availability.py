@@ -14,5 +14,7 @@ NOT_TOGETHER: dict[tuple[str, str], str] = {  # sections that are available, but
     ("boundary", "schedule"): "remove one of the two sections",
     ("schedule", "entropy"): "with noise that changes there is no stationary density to compare with; remove one",
     ("schedule", "splitting"): "shares are those of the noise in [noise]; remove one of the two sections",
+    ("boundary", "concentration"): "its bounds are those of a closed domain; remove one of the two sections",
+    ("schedule", "concentration"): "its bounds are those of the noise in [noise]; remove one of the two sections",
     ("momentum", "schedule"): "remove one of the two sections",
 }

@@ -109,6 +109,7 @@ def _read(raw: dict[str, Any], path: Path, ledger: Ledger) -> Case | None:
     probes = problems.read_probes(reader)
     entropy = problems.read_entropy(reader)
     splitting = problems.read_splitting(reader)
+    concentration = problems.read_concentration(reader)
     simulation = problems.read_simulation(reader)
     output = problems.read_output(reader)
     run = problems.read_run(reader)
@@ -148,6 +149,7 @@ def _read(raw: dict[str, Any], path: Path, ledger: Ledger) -> Case | None:
         resolved={},
         schedule=schedule,
         momentum=momentum,
+        concentration=concentration,
     )
     case = with_cells(case)
     return replace(case, resolved=resolve(raw, folder, case.domain, discretization, evolution))

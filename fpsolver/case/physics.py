@@ -86,6 +86,9 @@ def read_noise(reader: Reader) -> Noise | None:
         covariance = _covariance(reader, table, values)
     regularization = values.get("regularization", 0.0)
     potential = values.get("potential")
+    order: Literal[1, 2] = 2 if values.get("order") == 2 else 1
+    if order == 2:
+        _check_second_order(reader, table, regularization)
     if not ledger.clean("noise"):
         return None
     if "diffusion" in values:
@@ -96,13 +99,35 @@ def read_noise(reader: Reader) -> Noise | None:
         )
     rate, batch = values["learning_rate"], values["batch_size"]
     if covariance == "samples":
-        return Noise("learning_rate", None, "matrix", rate, batch, "samples", regularization, potential)
+        return Noise("learning_rate", None, "matrix", rate, batch, "samples", regularization, potential, order)
     if not isinstance(covariance, tuple):
         return None  # a table: refused as not available
     matrix = _full(reader, *covariance)
     if matrix is None:
         return None
-    return Noise("learning_rate", None, _shape(covariance[0]), rate, batch, matrix, regularization, potential)
+    return Noise("learning_rate", None, _shape(covariance[0]), rate, batch, matrix, regularization, potential, order)
+
+
+def _check_second_order(reader: Reader, table: dict[str, Any], regularization: float) -> None:
+    """Notes what the second order in the learning rate is not known for."""
+    path, raw = ("noise", "order"), reader.raw
+    first = "write order = 1"
+    if "learning_rate" not in table:
+        reader.ledger.add(path, "the order is one in the learning rate, which the case does not have", first)
+    if regularization > 0.0:
+        wrong = "noise.regularization adds noise that does not shrink with the learning rate"
+        reader.ledger.add(path, f"{wrong}: this drift is not of second order then", f"{first}, or remove it")
+    schedule = raw.get("schedule")
+    reasons = {
+        "drift": "the modified equation is that of gradient descent, without [drift]",
+        "momentum": "with [momentum] the modified equation is another one",
+    }
+    for section, wrong in reasons.items():
+        if section in raw:
+            reader.ledger.add(path, wrong, f"{first}, or remove [{section}]")
+    if isinstance(schedule, dict) and "learning_rate" in schedule:
+        wrong = "the drift changes with the learning rate, which [schedule] changes"
+        reader.ledger.add(path, wrong, f"{first}, or remove schedule.learning_rate")
 
 
 def _shape(text: str) -> Literal["scalar", "diagonal", "matrix"]:

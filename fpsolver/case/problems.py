@@ -13,6 +13,7 @@ from fpsolver.case.reading import Reader, Values, exactly_one
 from fpsolver.case.schema import SECTIONS
 from fpsolver.case.sections import (
     Committor,
+    Concentration,
     Discretization,
     Entropy,
     Evolution,
@@ -200,6 +201,25 @@ def read_splitting(reader: Reader) -> Splitting | None:
                 ("splitting",), f"needs [{section}]", f"write [{section}], {remedy}, or remove the section"
             )
     return Splitting(values.get("radius"))
+
+
+def read_concentration(reader: Reader) -> Concentration | None:
+    values = reader.section("concentration")
+    if values is None:
+        return None
+    path, ledger = ("concentration",), reader.ledger
+    for section, remedy in (("evolution", "whose density gathers"), ("loss", "whose minima it gathers at")):
+        if section not in reader.raw:
+            ledger.add(path, f"needs [{section}]", f"write [{section}], {remedy}, or remove the section")
+    domain = reader.raw.get("domain")
+    if isinstance(domain, dict) and domain.get("periodic"):
+        wrong = "its balls measure distances along straight lines, and a coordinate is periodic"
+        ledger.add(path, wrong, "remove the section, or domain.periodic")
+    radius, within = (values.get(name) for name in ("radius", "within"))
+    if radius is not None and within is not None and within >= radius:
+        ledger.add((*path, "within"), f"{within:g} is not less than the radius, {radius:g}", "write a smaller number")
+    share, tolerance = (values.get(name, default("concentration", name)) for name in ("share", "tolerance"))
+    return Concentration(radius, within, share, tolerance)
 
 
 def read_simulation(reader: Reader) -> Simulation | None:

@@ -6,6 +6,7 @@ Sections are named by their dotted path; ``[[exit]]`` and its like are lists of 
 from __future__ import annotations
 
 from fpsolver.case.keys import Key, Kind
+from fpsolver.case.schema_concentration import CONCENTRATION
 from fpsolver.case.schema_dynamics import DYNAMICS
 from fpsolver.case.schema_run import RUN
 
@@ -106,6 +107,17 @@ KEYS: tuple[Key, ...] = (
     ),
     Key(
         "noise", "potential", K.EXPRESSION, "known -log of the stationary density", unit="-", example='"(p**2/2 + V)/T"'
+    ),
+    Key(
+        "noise",
+        "order",
+        K.INTEGER,
+        "order of the equation in the learning rate: with 2 the drift is -grad(f + learning_rate/4 |grad f|^2)",
+        default=1,
+        least=1,
+        most=2,
+        unit="-",
+        example="2",
     ),
     *DYNAMICS,
     # boundary
@@ -258,6 +270,7 @@ KEYS: tuple[Key, ...] = (
         unit="parameter",
         example="0.1",
     ),
+    *CONCENTRATION,
     Key("simulation", "kind", K.TEXT, "diffusion or real minibatches", "sde", choices=("sde", "sgd")),
     Key("simulation", "walkers", K.INTEGER, "number of walkers", default=20000, least=1, most=10**9, example="20000"),
     Key("simulation", "seed", K.INTEGER, "seed of the random numbers", default=1, least=0, most=2**63 - 1, example="1"),

@@ -14,11 +14,12 @@ from fpsolver.case.course import Schedule
 from fpsolver.case.expressions import Expression
 from fpsolver.case.inertia import Momentum, step_time
 from fpsolver.case.shapes import Ball, Box, Domain, MeshFile, Point
+from fpsolver.case.watched import Concentration, Entropy, Splitting
 
 __all__ = [
-    "Ball", "Boundary", "Box", "Case", "Committor", "Data", "Discretization", "Domain", "Entropy", "Evolution", "Exit",
-    "Initial", "Loss", "Matrix", "MeshFile", "Noise", "Output", "Point", "Region", "RunSettings", "Simulation",
-    "Splitting", "Stationary",
+    "Ball", "Boundary", "Box", "Case", "Committor", "Concentration", "Data", "Discretization", "Domain", "Entropy",
+    "Evolution", "Exit", "Initial", "Loss", "Matrix", "MeshFile", "Noise", "Output", "Point", "Region", "RunSettings",
+    "Simulation", "Splitting", "Stationary",
 ]  # fmt: skip
 
 
@@ -80,6 +81,7 @@ class Noise:
         covariance: ``samples``: of the per-sample gradients; or a d x d matrix; None for ``diffusion``.
         regularization: ε, added to D as ε I.
         potential: A known -log of the stationary density, used as weight.
+        order: Of the equation in the learning rate; with 2 the drift is -∇(f + learning_rate/4 |∇f|²).
     """
 
     kind: Literal["diffusion", "learning_rate"]
@@ -90,6 +92,7 @@ class Noise:
     covariance: Literal["samples"] | Matrix | None
     regularization: float
     potential: Expression | None
+    order: Literal[1, 2] = 1
 
     @property
     def scale(self) -> float:
@@ -200,25 +203,6 @@ class Committor:
 
 
 @dataclass(frozen=True)
-class Entropy:
-    """Relative entropies along the evolution; ``power`` is the exponent of the kind of that name."""
-
-    kinds: tuple[str, ...]
-    power: float
-
-
-@dataclass(frozen=True)
-class Splitting:
-    """Which share of the mass each minimum of the loss receives.
-
-    Attributes:
-        radius: Of the neighbourhoods that count as the minima; None: as far as the noise shakes.
-    """
-
-    radius: float | None
-
-
-@dataclass(frozen=True)
 class Simulation:
     """Monte-Carlo check of the same case."""
 
@@ -284,6 +268,7 @@ class Case:
     resolved: Mapping[str, object] = field(repr=False, hash=False)
     schedule: Schedule | None = None
     momentum: Momentum | None = None
+    concentration: Concentration | None = None
 
     @property
     def dimension(self) -> int:

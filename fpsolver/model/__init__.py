@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fpsolver.case import Case
-from fpsolver.model.analytic import AnalyticModel
+from fpsolver.model.analytic import AnalyticModel, known_potential
 from fpsolver.model.coefficients import Array, Coefficients, Model, Potential
 from fpsolver.model.momentum import MomentumModel
 from fpsolver.model.samples import SampleModel
+from fpsolver.model.second_order import CurvedModel, SecondOrderModel
 
 __all__ = ["MODELS", "Array", "Coefficients", "Model", "Potential", "build"]
 
-MODELS: dict[str, Callable[[Case], Model]] = {
+MODELS: dict[str, Callable[[Case], CurvedModel]] = {
     "none": AnalyticModel,  # [drift] alone: f = 0
     "expression": AnalyticModel,
     "per_sample": SampleModel,
@@ -31,4 +32,7 @@ def build(case: Case) -> Model:
     """
     if case.momentum is not None:
         return MomentumModel(case, build)
-    return MODELS["none" if case.loss is None else case.loss.kind](case)
+    model = MODELS["none" if case.loss is None else case.loss.kind](case)
+    if case.noise.order == 1 or case.noise.learning_rate is None:
+        return model
+    return SecondOrderModel(model, case.noise.learning_rate, known_potential(case))

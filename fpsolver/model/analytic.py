@@ -11,7 +11,7 @@ from fpsolver.case import Case
 from fpsolver.case.expressions import Expression, constant_expression
 from fpsolver.errors import BadUsage
 from fpsolver.model.coefficients import Array, Coefficients, Potential
-from fpsolver.model.formulas import Formulas, SymmetricMatrix, ValueAndGradient
+from fpsolver.model.formulas import Formulas, SymmetricMatrix, ValueAndGradient, hessian
 
 
 class ExtraDrift:
@@ -75,8 +75,10 @@ class AnalyticModel:
 
     def __init__(self, case: Case) -> None:
         self.dimension = case.dimension
-        zero = constant_expression(0.0)
-        self._loss = ValueAndGradient(zero if case.loss is None else case.loss.expression, case.coordinates)
+        value = constant_expression(0.0) if case.loss is None else case.loss.expression
+        self._loss = ValueAndGradient(value, case.coordinates)
+        bends = hessian(value, case.coordinates)
+        self._pairs, self._bends = tuple(bends), Formulas(tuple(bends.values()), case.coordinates)
         self._extra = ExtraDrift(case.drift, case.coordinates)
         self._diffusion = diffusion_matrix(case)
         self.gradient_drift = self._extra.is_zero
@@ -90,6 +92,13 @@ class AnalyticModel:
     def loss(self, points: Array) -> Array:
         """f at points (n, d), shape (n,)."""
         return self._loss.value(points)
+
+    def hessian(self, points: Array) -> Array:
+        """∇²f at points (n, d), shape (n, d, d)."""
+        found = np.empty((len(points), self.dimension, self.dimension))
+        for (j, k), values in zip(self._pairs, self._bends(points).T, strict=True):
+            found[:, j, k] = found[:, k, j] = values
+        return found
 
     def __call__(self, points: Array) -> Coefficients:
         """All coefficients at points (n, d)."""

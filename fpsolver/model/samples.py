@@ -185,6 +185,10 @@ class SampleModel:
         """f at points (n, d), shape (n,)."""
         return self._loss.value(points)
 
+    def hessian(self, points: Array) -> Array:
+        """∇²f, the mean of the H_i, at points (n, d), shape (n, d, d)."""
+        return self._loss.statistics(points).hessian
+
     def __call__(self, points: Array) -> Coefficients:
         """All coefficients at points (n, d)."""
         extra = self._extra(points)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fpsolver.case import Case
 from fpsolver.problems.base import Answer, Setting
 from fpsolver.problems.committor.problem import solve_committors
+from fpsolver.problems.concentration.problem import solve_concentration
 from fpsolver.problems.entropy.problem import solve_entropy
 from fpsolver.problems.evolution.problem import solve_evolution
 from fpsolver.problems.exit.problem import solve_exits
@@ -36,4 +37,5 @@ PROBLEMS: dict[str, Problem] = {
     "exit": Problem(lambda case: bool(case.exits), solve_exits),
     "committor": Problem(lambda case: bool(case.committors), solve_committors),
     "splitting": Problem(lambda case: case.splitting is not None, solve_splitting),
+    "concentration": Problem(lambda case: case.concentration is not None, solve_concentration),
 }

@@ -43,8 +43,8 @@ SIGNS = "[]{}\"'=.,# \t\\é0x-*\x00\x0b\x7f\u2028\ufeff\r\n"
 ATOMS = ["x", "y", "z", "x", "y", "d", "pi", "e", "1", "0", "2", "0.5", "1e-8", "1e308", "1e400", "3", "10"]
 NAMES = ["abs", "sign", "sqrt", "exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "erf", "min", "max", "gamma"]
 ASKED = [
-    "discretization", "evolution", "stationary", "exit", "committor", "probe", "entropy", "splitting", "simulation",
-    "output", "run", "boundary", "data",
+    "discretization", "evolution", "stationary", "exit", "committor", "probe", "entropy", "splitting", "concentration",
+    "simulation", "output", "run", "boundary", "data",
 ]  # fmt: skip
 ENCODINGS = ["utf-8", "utf-8", "utf-8", "utf-16", "utf-16-le", "utf-32", "latin-1", "utf-8-sig", "utf-7", "cp037"]
 FIELDS = [

@@ -70,7 +70,7 @@ def test_the_resolved_case_says_everything(load_text) -> None:
     assert resolved["evolution"]["tolerance"] == 1e-10
     assert resolved["evolution"]["frames"] == 50
     assert resolved["domain"]["coordinates"] == ["x", "y"]
-    assert resolved["noise"] == {"diffusion": "d", "regularization": 0.0}
+    assert resolved["noise"] == {"diffusion": "d", "regularization": 0.0, "order": 1}
     assert resolved["run"] == {"walltime": "auto", "checkpoint_every": "00:05:00", "errors": True}
 
 

@@ -73,7 +73,7 @@ def test_comments_tell_the_truth(chosen: tuple[str, ...]) -> None:
     name, *overrides = chosen
     case = fpsolver.load(CASES / f"{name}.toml", [*overrides, "run.errors=false"])
     stationary = None if case.stationary is None or case.stationary.regularizations else case.stationary
-    case = replace(case, evolution=None, entropy=None, splitting=None, stationary=stationary)
+    case = replace(case, evolution=None, entropy=None, splitting=None, concentration=None, stationary=stationary)
     solution = fpsolver.solve(case)
     assert solution.certificate["passed"]
     results: dict[str, Any] = {name: answer.results for name, answer in solution.answers.items()}

@@ -95,6 +95,22 @@ initial = {{ gaussian = {{ mean = [0.3, 0.6], std = 0.4 }} }}
 end_time = 2.0
 frames = 2
 """,
+    "gathering": """[domain]
+shape = "box"
+lower = [-2.0, -1.5]
+upper = [2.0, 1.5]
+cells = [14, 10]
+[loss]
+expression = "(x**2 - 1)**2/4 + 0.05*x + 2*y**2"
+[noise]
+diffusion = "0.05 + 0.1*y**2"
+[evolution]
+initial = { gaussian = { mean = [-0.6, 0.3], std = 0.2 } }
+end_time = 3.0
+frames = 4
+[concentration]
+share = 0.4
+""",
     "three": """[domain]
 shape = "box"
 lower = [-2.0, -1.5, -1.5]

@@ -58,6 +58,7 @@ CASES = {
     + "tolerance = 1e-3\n",
     "open boundary": NOISE + EVOLUTION + '[boundary]\nabsorbing = "x > 1.9"\n',
     "splitting": NOISE + EVOLUTION + "[splitting]\nradius = 0.3\n",
+    "concentration": NOISE + EVOLUTION + "[concentration]\nshare = 0.5\n",
     "point, pvd": NOISE + EVOLUTION.replace("gaussian = { mean = [-1.0, 0.0], std = 0.4 }", "point = [-1.0, 0.0]"),
     "exits": NOISE
     + '[[exit]]\nregion = "left"\nstart = [[-1, 0]]\n[[exit]]\nregion = "right"\nstart = [[1, 0]]\n'

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from fpsolver.errors import BadUsage
 from fpsolver.output.figures.arrhenius import arrhenius
 from fpsolver.output.figures.committor import committor
+from fpsolver.output.figures.concentration import concentration
 from fpsolver.output.figures.convergence import convergence
 from fpsolver.output.figures.density import density
 from fpsolver.output.figures.effective_potential import effective_potential
@@ -60,6 +61,7 @@ FIGURES: dict[str, Callable[[Run], Finish]] = {
     "arrhenius": _at_once(arrhenius),
     "committor": _at_once(committor),
     "splitting": _at_once(splitting),
+    "concentration": _at_once(concentration),
     "convergence": _at_once(convergence),
     "fields": _at_once(fields),
     "density_3d": density_3d,

@@ -30,7 +30,8 @@ class NoExponent(Exception):
 
 @dataclass(frozen=True)
 class Exponent:
-    """Phi in nats: f/D where D is constant, else the integral of grad f / D along lines from an anchor.
+    """Phi in nats: -log of the stationary density where D is constant, else the integral of grad f / D along lines
+    from an anchor.
 
     Attributes:
         model: Loss and noise.
@@ -45,7 +46,8 @@ class Exponent:
     def __call__(self, points: Array) -> Array:
         """Phi at points (n, d)."""
         if self.constant is not None:
-            return np.asarray(self.model.loss(points) / self.constant)
+            known = self.model.potential
+            return np.asarray(self.model.loss(points) / self.constant) if known is None else known(points)[0]
         nodes, weights = np.polynomial.legendre.leggauss(8)
         panels = PANELS[points.shape[1]]
         share = ((np.arange(panels)[:, None] + (nodes + 1.0) / 2.0) / panels).ravel()

@@ -106,7 +106,7 @@ def basins_of(setting: Setting) -> Landscape | None:
 
 def _made(setting: Setting, critical: Sequence[CriticalPoint]) -> Landscape | None:
     case = setting.case
-    assert case.splitting is not None
+    given = None if case.splitting is None else case.splitting.radius
     minima = [place for place in critical if place.index == 0]
     if not minima:
         return None
@@ -120,12 +120,12 @@ def _made(setting: Setting, critical: Sequence[CriticalPoint]) -> Landscape | No
     level = setting.absorbing
     absorbing = None if level is None else lambda points: np.asarray(level(points) < 0.0)
     flow = Descent(drift, lower, upper, centres, reach, absorbing, outside)
-    if case.splitting.radius is None:
+    if given is None:
         radii = np.array([_radius(place, near) for place, near in zip(minima, room, strict=True)])
         radii = _within(flow, radii)
     else:
-        radii = np.full(len(minima), case.splitting.radius)
-        _check_apart(minima, centres, case.splitting.radius)
+        radii = np.full(len(minima), given)
+        _check_apart(minima, centres, given)
     basins = [Basin(*each) for each in zip(minima, centres, radii.tolist(), strict=True)]
     return Landscape(basins, Basins(flow))
 
@@ -135,7 +135,8 @@ def _drift(setting: Setting) -> Field:
     case = setting.case
     if case.data is not None:
         return splined(drift_of(setting.model), case.domain.lower, case.domain.upper)
-    if case.loss is None or case.loss.expression is None or not setting.model.gradient_drift:
+    is_plain = setting.model.gradient_drift and case.noise.order == 1
+    if case.loss is None or case.loss.expression is None or not is_plain:
         return drift_of(setting.model)
     slopes = Formulas(gradient(case.loss.expression, case.coordinates), case.coordinates)
     return lambda points: -slopes(points)
