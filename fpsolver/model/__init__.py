@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from fpsolver.case import Case
 from fpsolver.model.analytic import AnalyticModel
 from fpsolver.model.coefficients import Array, Coefficients, Model, Potential
 from fpsolver.model.momentum import MomentumModel
+from fpsolver.model.python_model import PythonModel
 from fpsolver.model.samples import SampleModel
 
-__all__ = ["MODELS", "Array", "Coefficients", "Model", "Potential", "build"]
+__all__ = ["MODELS", "Array", "Coefficients", "Model", "Potential", "build", "remarks"]
 
 MODELS: dict[str, Callable[[Case], Model]] = {
     "none": AnalyticModel,  # [drift] alone: f = 0
     "expression": AnalyticModel,
     "per_sample": SampleModel,
+    "table": AnalyticModel,  # a spline is a formula
+    "python": PythonModel,
 }
 """The kind of the loss -> the model that is built from the case."""
 
@@ -32,3 +35,9 @@ def build(case: Case) -> Model:
     if case.momentum is not None:
         return MomentumModel(case, build)
     return MODELS["none" if case.loss is None else case.loss.kind](case)
+
+
+def remarks(model: Model) -> Sequence[str]:
+    """What a user should know about where the coefficients of a model come from."""
+    inner = model.positions if isinstance(model, MomentumModel) else model
+    return inner.remarks if isinstance(inner, PythonModel) else ()
