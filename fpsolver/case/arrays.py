@@ -64,7 +64,7 @@ def array_names(file: Path) -> list[str]:
 
 
 def _npz(file: Path, names: Sequence[str]) -> dict[str, NDArray[np.generic]]:
-    with np.load(file, allow_pickle=False) as opened:
+    with open(file, "rb") as stream, np.load(stream, allow_pickle=False) as opened:
         return {name: opened[name] for name in names if name in opened.files}
 
 

@@ -67,9 +67,7 @@ def read_table(file: Path, coordinates: tuple[str, ...], ledger: Ledger) -> Tabl
     if arrays is None:
         return None
     if f"axis_{d}" in arrays:
-        wrong = (
-            f"{file.name} has more than {d} {'axis' if d == 1 else 'axes'}, and the domain has {listed(coordinates)}"
-        )
+        wrong = f"{file.name} has more axes than the domain has coordinates ({listed(coordinates)})"
         ledger.add(HERE, wrong, "write a table with one axis per coordinate")
     missing = [name for name in wanted[: d + 1] if name not in arrays]
     if missing:
@@ -133,9 +131,7 @@ class _Checked:
         self._shaped("covariance", grid, ((d, d), (d * (d + 1) // 2,), *(((),) if d == 1 else ())))
         self._shaped("factor", grid, tuple((d, m) for m in range(1, MOST_FACTORS + 1)))
         if "covariance" in self.arrays and "factor" in self.arrays:
-            self._wrong(
-                "both covariance and factor", "save one of the two: the covariance is factor times its transpose"
-            )
+            self._wrong("both covariance and factor are there", "save one of them: Σ is factor times its transpose")
         for name in ("loss", "covariance", "factor"):
             if name in self.arrays and self.ledger.clean(*HERE):
                 self._finite(name)

@@ -58,15 +58,16 @@ class _Trial:
     def each_point_for_itself(self) -> None:
         """The loss at a point does not depend on which others it is asked for with, nor on chance."""
         there = self._user.loss(self._points)
-        again = self._user.loss(self._points[::-1])[::-1]
         self._finite("the loss", there)
+        again = self._user.loss(self._points[1::2])
+        there = there[1::2]
         apart = np.abs(there - again)
         worst = int(apart.argmax())
         if apart[worst] > SAME * float(np.abs(there).max()):
-            where = named(self._names, self._points[worst])
+            where = named(self._names, self._points[1::2][worst])
             raise self._user.wrong(
-                f"loss(points) is {there[worst]:.9g} at {where}, and {again[worst]:.9g} there when the points come in "
-                "another order; it has to treat each row of points for itself"
+                f"loss(points) is {there[worst]:.9g} at {where}, and {again[worst]:.9g} there among fewer points; "
+                "it has to treat each row of points for itself"
             )
 
     def same(self, what: str, derivative: object, function: object, shape: tuple[int, ...]) -> None:
