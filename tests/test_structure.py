@@ -29,13 +29,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "problems": {"propagation", "generator", "domain", "model", "case", "linalg", "runtime"} | LEAVES,
     "output": {"domain", "case", "runtime"} | LEAVES,
     "doctor": {"output", "runtime"} | LEAVES,
+    "slices": set(),
     "study": {"output", "problems", "generator", "domain", "model", "case", "runtime", "batch"} | LEAVES,
     "batch": {"case", "runtime"} | LEAVES,
     "cli": {"study", "output", "batch", "case", "runtime", "doctor"} | LEAVES,
     "__init__": {"study", "case", "runtime"},
     "__main__": {"cli"},
 }
-WITHOUT_FENICS = ("case", "runtime", "batch", "cli", "doctor", "model", *sorted(LEAVES))
+WITHOUT_FENICS = ("case", "runtime", "batch", "cli", "doctor", "model", "slices", *sorted(LEAVES))
 HEAVY = ("dolfinx", "petsc4py", "slepc4py", "mpi4py", "basix", "ufl", "dolfinx_solver")
 LONGEST = 300
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 UNAVAILABLE: dict[str, str] = {  # "section", "section.key" (unless at its default) or "section.key=value": remedy
-    "loss.table": "write loss.expression, or loss.per_sample with [data]",
-    "loss.python": "write loss.expression, or loss.per_sample with [data]",
-    "noise.covariance=table": 'write "samples" or a matrix of expressions',
     "simulation": "remove the section",
 }
 

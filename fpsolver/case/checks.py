@@ -28,6 +28,7 @@ from fpsolver.case.sections import (
     Noise,
     Point,
     Region,
+    Table,
 )
 from fpsolver.case.wording import named
 
@@ -125,11 +126,13 @@ class _Sampled:
         return True
 
     def loss(self, loss: Loss) -> None:
-        if loss.kind == "expression":
-            self.finite(("loss", "expression"), loss.expression, smooth=True)
+        if loss.table is not None and not self.covered(loss.table):
+            return
+        if loss.kind in ("expression", "table"):
+            self.finite(("loss", loss.kind), loss.expression, smooth=True)
             return
         data = self.draft.data
-        if data is None:
+        if data is None or loss.kind != "per_sample":
             return
         some = max(1, MAX_EVALUATIONS // 16)
         rows = np.linspace(0, data.samples - 1, min(data.samples, some)).astype(int)
@@ -147,8 +150,19 @@ class _Sampled:
                 if len(bad):
                     point, row = bad[0]
                     where = f"{named(self.names, part[point])}, row {rows[row] + 1} of the data"
-                    self.ledger.add(("loss", "per_sample"), f"{what} is {found[point, row]:g} at {where}", FINITE)
+                    self.ledger.add(("loss", loss.key), f"{what} is {found[point, row]:g} at {where}", FINITE)
                     return
+
+    def covered(self, table: Table) -> bool:
+        """Notes where the domain reaches beyond the grid of a table."""
+        ends = list(zip(self.names, self.domain.lower, self.domain.upper, table.lower, table.upper, strict=False))
+        for name, low, high, first, last in ends:  # a table may be one of positions, which come first
+            room = ROUND_OFF * (last - first)
+            if low < first - room or high > last + room:
+                wrong = f"{table.file.name} covers {first:g} <= {name} <= {last:g}, and the domain {low:g} to {high:g}"
+                self.ledger.add(("loss", "table"), wrong, "write a smaller domain, or save a table that covers it")
+                return False
+        return True
 
     # -- noise -------------------------------------------------------------------------------------------------
 

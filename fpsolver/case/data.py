@@ -1,4 +1,4 @@
-"""Columns of a CSV file, as numbers; gaps and words are reported with the line of the CSV file."""
+"""Columns of a CSV or ``.npz`` file, as numbers; gaps and words are reported with the line of the CSV file."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
+from fpsolver.case.data_arrays import array_columns
+from fpsolver.case.data_classes import ClassColumn, Classes
 from fpsolver.case.ledger import Ledger
 from fpsolver.case.sections import Data
 from fpsolver.case.suggest import instead
@@ -24,41 +26,53 @@ MAX_REPORTS = 5  # bad values named per column
 Array = NDArray[np.float64]
 
 
-def read_data(file: Path, columns: Mapping[str, str], standardize: bool, ledger: Ledger) -> Data | None:
+def read_data(
+    file: Path, columns: Mapping[str, str], classes: Classes, standardize: bool, ledger: Ledger
+) -> Data | None:
     """The named columns of ``file``.
 
     Args:
-        file: CSV file in UTF-8 with a header line, separated by commas.
-        columns: Name in expressions -> name in the header.
-        standardize: Subtract the mean, divide by the standard deviation of the population.
+        file: CSV file in UTF-8 with a header line, separated by commas; or ``.npz``.
+        columns: Name in expressions -> name in the header, or of an array.
+        classes: Name in expressions -> numbers for the words of that column; rows with other words are left out.
+        standardize: Subtract the mean, divide by the standard deviation of the population; not for classes.
         ledger: Receives what is wrong.
 
     Returns:
         The data, None where something is wrong.
     """
-    here = ("data", "file")
-    try:
-        if file.stat().st_size > MAX_BYTES:
-            ledger.add(here, f"{file.name} is larger than {MAX_BYTES} bytes", "write a smaller file")
-            return None
-        with open(file, newline="", encoding="utf-8-sig") as stream:
-            found = _read(stream, file.name, columns, ledger)
-    except UnicodeDecodeError:
-        ledger.add(here, f"{file.name} is not UTF-8", "save it as UTF-8")
-        return None
-    except (OSError, csv.Error) as error:
-        ledger.add(here, f"{file.name} cannot be read ({error})", "write a CSV file with a header line")
-        return None
+    if file.suffix == ".npz":
+        found = array_columns(file, columns, ledger)
+        for name in classes:
+            ledger.add(("data", "classes", name), "arrays have numbers, no words", "remove it, or write a CSV file")
+    else:
+        found = _csv_columns(file, columns, classes, ledger)
     values: dict[str, Array] = {}
     for name, numbers in found.items():
-        scaled = _standardized(name, columns[name], numbers, ledger) if standardize else numbers
+        scales = standardize and name not in classes
+        scaled = _standardized(name, columns[name], numbers, ledger) if scales else numbers
         if scaled is not None:
             scaled.setflags(write=False)
             values[name] = scaled
     return Data(file, values, standardize) if len(values) == len(columns) else None
 
 
-def _read(stream: IO[str], file: str, columns: Mapping[str, str], ledger: Ledger) -> dict[str, Array]:
+def _csv_columns(file: Path, columns: Mapping[str, str], classes: Classes, ledger: Ledger) -> dict[str, Array]:
+    here = ("data", "file")
+    try:
+        if file.stat().st_size > MAX_BYTES:
+            ledger.add(here, f"{file.name} is larger than {MAX_BYTES} bytes", "write a smaller file, or .npz")
+            return {}
+        with open(file, newline="", encoding="utf-8-sig") as stream:
+            return _read(stream, file.name, columns, classes, ledger)
+    except UnicodeDecodeError:
+        ledger.add(here, f"{file.name} is not UTF-8", "save it as UTF-8")
+    except (OSError, csv.Error) as error:
+        ledger.add(here, f"{file.name} cannot be read ({error})", "write a CSV file with a header line")
+    return {}
+
+
+def _read(stream: IO[str], file: str, columns: Mapping[str, str], classes: Classes, ledger: Ledger) -> dict[str, Array]:
     """The columns that are numbers throughout, row by row: a text takes ten times the memory of a number."""
     reader = csv.reader(stream, strict=True)
     rows = ((reader.line_num, row) for row in reader if row)
@@ -69,7 +83,10 @@ def _read(stream: IO[str], file: str, columns: Mapping[str, str], ledger: Ledger
         ledger.add(("data", "file"), f"{file} has no rows below its header", advice)
         return {}
     wanted = {name: _index(name, column, header, file, ledger) for name, column in columns.items()}
-    taken = [_Column(name, index, header, file) for name, index in wanted.items() if index is not None]
+    there = {name: index for name, index in wanted.items() if index is not None}
+    numbers = [_Column(name, index, header, file) for name, index in there.items() if name not in classes]
+    words = [ClassColumn(name, index, classes[name], file) for name, index in there.items() if name in classes]
+    taken: list[_Column | ClassColumn] = [*numbers, *words]
     long = 0
     for line, row in chain([first], rows):
         if len(row) > len(header):
@@ -78,11 +95,18 @@ def _read(stream: IO[str], file: str, columns: Mapping[str, str], ledger: Ledger
                 wrong = f"{file}:{line}: {len(row)} values, but the header has {len(header)} names"
                 ledger.add(("data", "file"), wrong, "write as many values as names, with decimal points, not commas")
             continue
+        kept = [column.keeps(row) for column in words]  # every column sees every word
+        if not all(kept):
+            continue
         for column in taken:
             column.take(line, row, ledger)
     if long > MAX_REPORTS:
         ledger.add(("data", "file"), f"{file}: {long} lines in all are too long", "write commas between values only")
-    return {column.name: np.array(column.numbers) for column in taken if column.sound(ledger) and not long}
+    found = {column.name: np.array(column.numbers) for column in taken if column.sound(ledger) and not long}
+    if words and found and not len(next(iter(found.values()))):
+        ledger.add(("data", "classes"), f"no row of {file} has one of these words in each column", "write other words")
+        return {}
+    return found
 
 
 def _index(name: str, column: str, header: list[str], file: str, ledger: Ledger) -> int | None:

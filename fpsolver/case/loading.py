@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fpsolver.case import physics, problems
+from fpsolver.case import losses, physics, problems
 from fpsolver.case.advice.choice import with_cells
 from fpsolver.case.availability import NOT_TOGETHER, UNAVAILABLE
 from fpsolver.case.checks import Draft, check_sampled
@@ -92,10 +92,10 @@ def _read(raw: dict[str, Any], path: Path, ledger: Ledger) -> Case | None:
     domain = read_domain(reader)
     region_names += [name for name in named_groups(domain) if name not in region_names]
     inner = of_positions(reader)
-    loss = physics.read_loss(inner)
     samples = physics.read_columns(reader, reader.section("data"))
+    loss = losses.read_loss(inner, samples)
     drift = physics.read_drift(inner)
-    noise = physics.read_noise(inner)
+    noise = physics.read_noise(inner, loss)
     momentum = read_momentum(reader, noise)
     boundary = read_boundary(reader)
     regions = read_regions(reader, domain)

@@ -55,7 +55,11 @@ class _Turn:
         tilt = f"{waves}; a force that drives it round belongs into drift.extra"
         if draft.loss is not None and draft.loss.kind == "expression":
             self.agrees(("loss", "expression"), draft.loss.expression, tilt)
-        elif draft.loss is not None and draft.data is not None:
+        elif draft.loss is not None and draft.loss.table is not None:
+            wrong = f"a table knows one turn of {self.name} only, and {self.name} is periodic"
+            self.ledger.add(("loss", "table"), wrong, "remove domain.periodic, or write loss.expression")
+            return
+        elif draft.loss is not None and draft.loss.kind == "per_sample" and draft.data is not None:
             here, there = (
                 loss_fields(draft.loss, draft.data, self.names, points[:OF_DATA])
                 for points in (self.points, self.moved[0])

@@ -1,64 +1,31 @@
-"""``[loss]``, ``[data]``, ``[drift]`` and ``[noise]``: what is solved."""
+"""``[data]``, ``[drift]`` and ``[noise]``: what is solved, beside the loss."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
 from fpsolver.case.data import read_data
+from fpsolver.case.data_classes import read_classes
 from fpsolver.case.expressions import Expression, constant_expression
-from fpsolver.case.files import existing
+from fpsolver.case.losses import is_of_data
 from fpsolver.case.reading import Reader, Values, exactly_one
 from fpsolver.case.sections import Data, Loss, Matrix, Noise
-from fpsolver.case.wording import shown
 
-SOURCES = ("expression", "per_sample", "table", "python")
-
-
-def read_loss(reader: Reader) -> Loss | None:
-    """The loss; None where it is absent, wrong, or of a kind that is no formula."""
-    values = reader.section("loss")
-    if values is None:
-        if "loss" not in reader.raw and "drift" not in reader.raw:
-            advice = 'write [loss] with expression = "x**2/2", or [drift]'
-            reader.ledger.add(("loss",), "the case has neither [loss] nor [drift]", advice)
-        return None
-    table = reader.raw["loss"]
-    exactly_one(reader.ledger, ("loss",), table, SOURCES)
-    if "per_sample" in table and "data" not in reader.raw:
-        advice = "write [data] with file and columns"
-        reader.ledger.add(("loss", "per_sample"), "a loss per sample needs [data]", advice)
-    if "table" in values and values["table"].suffix != ".npz":
-        reader.ledger.add(("loss", "table"), f"{shown(table['table'])} is not a .npz file", "write a .npz file")
-    if "python" in values:
-        _check_python(reader, values["python"])
-    kind: Literal["expression", "per_sample"]
-    for kind in ("expression", "per_sample"):
-        if kind in values:
-            return Loss(kind, values[kind])
-    return None
-
-
-def _check_python(reader: Reader, text: str) -> None:
-    """``file.py:Class``, and the file exists. It is not loaded: that runs a user's code."""
-    file, colon, name = text.rpartition(":")
-    path = ("loss", "python")
-    if not colon or not name.isidentifier() or not file.endswith(".py"):
-        reader.ledger.add(path, f"{shown(text)} is not file.py:Class", 'write python = "model.py:Landscape"')
-    else:
-        existing(file, path, reader.ledger, reader.scope.folder)
+Word = Literal["samples", "table", "python"]
+"""Where a covariance comes from that is no formula."""
 
 
 def read_columns(reader: Reader, values: Values | None) -> Data | None:
     """The data, read from its file."""
     if values is None:
         return None
-    loss = reader.raw.get("loss")
-    if not (isinstance(loss, dict) and "per_sample" in loss):
+    if not is_of_data(reader.raw):
         advice = "write loss.per_sample, or remove the section"
         reader.ledger.add(("data",), "only a loss per sample uses data", advice)
-    if "file" not in values or "columns" not in values or not reader.ledger.clean("data", "columns"):
+    classes = read_classes(values.get("classes", {}), values.get("columns", {}), reader.ledger)
+    if "file" not in values or "columns" not in values or not reader.ledger.clean("data"):
         return None
-    return read_data(values["file"], values["columns"], values.get("standardize", False), reader.ledger)
+    return read_data(values["file"], values["columns"], classes, values.get("standardize", False), reader.ledger)
 
 
 def read_drift(reader: Reader) -> tuple[Expression, ...] | None:
@@ -67,8 +34,13 @@ def read_drift(reader: Reader) -> tuple[Expression, ...] | None:
     return None if values is None else values.get("extra")
 
 
-def read_noise(reader: Reader) -> Noise | None:
-    """The noise, None where it is absent or wrong."""
+def read_noise(reader: Reader, loss: Loss | None) -> Noise | None:
+    """The noise, None where it is absent or wrong.
+
+    Args:
+        reader: Reads over the coordinates that the noise depends on.
+        loss: Of the case; a table may hold the covariance.
+    """
     ledger = reader.ledger
     values = reader.section("noise")
     if values is None:
@@ -77,7 +49,7 @@ def read_noise(reader: Reader) -> Noise | None:
         return None
     table = reader.raw["noise"]
     exactly_one(ledger, ("noise",), table, ("diffusion", "learning_rate"))
-    covariance: tuple[str, Any] | str | None = None
+    covariance: tuple[str, Any] | Word | None = None
     if "diffusion" in table:
         for key in ("batch_size", "covariance"):
             if key in table and "learning_rate" not in table:
@@ -98,10 +70,18 @@ def read_noise(reader: Reader) -> Noise | None:
             None if matrix is None else Noise("diffusion", matrix, shape, None, None, None, regularization, potential)
         )
     rate, batch = values["learning_rate"], values["batch_size"]
-    if covariance == "samples":
-        return Noise("learning_rate", None, "matrix", rate, batch, "samples", regularization, potential, order)
+    if covariance == "samples" or covariance == "python":
+        return Noise("learning_rate", None, "matrix", rate, batch, covariance, regularization, potential, order)
     if not isinstance(covariance, tuple):
-        return None  # a table: refused as not available
+        found = None if loss is None or loss.table is None else loss.table.covariance
+        if found is None and loss is not None:
+            wrong = "the table has no array covariance, and no factor of one"
+            ledger.add(("noise", "covariance"), wrong, "save one in the table, or write a matrix of expressions")
+        return (
+            None
+            if found is None
+            else Noise("learning_rate", None, "matrix", rate, batch, found, regularization, potential, order)
+        )
     matrix = _full(reader, *covariance)
     if matrix is None:
         return None
@@ -134,23 +114,28 @@ def _shape(text: str) -> Literal["scalar", "diagonal", "matrix"]:
     return "scalar" if text == "scalar" else "diagonal" if text == "diagonal" else "matrix"
 
 
-def _covariance(reader: Reader, table: dict[str, Any], values: Values) -> tuple[str, Any] | str | None:
-    """``samples``, ``table`` or a tensor; what it needs is there."""
+def _covariance(reader: Reader, table: dict[str, Any], values: Values) -> tuple[str, Any] | Word | None:
+    """``samples``, ``table``, ``python`` or a tensor; what it needs is there."""
     ledger = reader.ledger
-    loss = reader.raw.get("loss")
+    loss, of_data = reader.raw.get("loss"), is_of_data(reader.raw)
     loss = loss if isinstance(loss, dict) else {}
     if "batch_size" not in table:
         ledger.add(("noise", "batch_size"), "missing", "write batch_size = 8")
-    if "covariance" not in table and "per_sample" not in loss:
-        ledger.add(
-            ("noise", "covariance"), "missing", 'write a matrix of expressions, or "samples" with loss.per_sample'
+    if "covariance" not in table and not of_data:
+        own = next((f'covariance = "{source}"' for source in ("table", "python") if source in loss), "")
+        advice = (
+            f"write {own}, or a matrix of expressions"
+            if own
+            else ('write a matrix of expressions, or "samples" with loss.per_sample')
         )
-    found: tuple[str, Any] | str | None = values.get("covariance", None if "covariance" in table else "samples")
-    if found == "samples" and "covariance" in table and "per_sample" not in loss:
+        ledger.add(("noise", "covariance"), "missing", advice)
+    found: tuple[str, Any] | Word | None = values.get("covariance", None if "covariance" in table else "samples")
+    if found == "samples" and "covariance" in table and not of_data:
         advice = "write a matrix of expressions, or loss.per_sample with [data]"
         ledger.add(("noise", "covariance"), '"samples" needs a loss per sample', advice)
-    if found == "table" and "table" not in loss:
-        ledger.add(("noise", "covariance"), '"table" needs loss.table', "write a matrix of expressions")
+    for source in ("table", "python"):
+        if found == source and source not in loss:
+            ledger.add(("noise", "covariance"), f'"{source}" needs loss.{source}', "write a matrix of expressions")
     return found
 
 

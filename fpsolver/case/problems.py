@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from fpsolver.case.ledger import Ledger
+from fpsolver.case.losses import is_of_data
 from fpsolver.case.positions import Path
 from fpsolver.case.reading import Reader, Values, exactly_one
 from fpsolver.case.schema import SECTIONS
@@ -226,9 +227,8 @@ def read_simulation(reader: Reader) -> Simulation | None:
     values = reader.section("simulation")
     if values is None:
         return None
-    loss = reader.raw.get("loss")
     kind = values.get("kind", default("simulation", "kind"))
-    if kind == "sgd" and not (isinstance(loss, dict) and "per_sample" in loss):
+    if kind == "sgd" and not is_of_data(reader.raw):
         advice = 'write kind = "sde", or loss.per_sample with [data]'
         reader.ledger.add(("simulation", "kind"), '"sgd" needs a loss per sample', advice)
     walkers, seed = (values.get(name, default("simulation", name)) for name in ("walkers", "seed"))

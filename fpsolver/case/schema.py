@@ -8,6 +8,7 @@ from __future__ import annotations
 from fpsolver.case.keys import Key, Kind
 from fpsolver.case.schema_concentration import CONCENTRATION
 from fpsolver.case.schema_dynamics import DYNAMICS
+from fpsolver.case.schema_loss import LOSS
 from fpsolver.case.schema_run import RUN
 
 __all__ = ["DEFAULTED", "FREE", "KEYS", "LISTS", "SECTIONS", "TOP", "Key", "Kind"]
@@ -51,32 +52,7 @@ KEYS: tuple[Key, ...] = (
     ),
     Key("domain", "coordinates", K.NAMES, "names of the coordinates", example='["x", "y"]'),
     Key("domain", "periodic", K.CHOICES, "coordinates of a box whose ends are one place: angles", example='["x"]'),
-    # loss, data, drift
-    Key("loss", "expression", K.EXPRESSION, "the loss f", unit="loss", example='"(x**2 - 1)**2/4"'),
-    Key(
-        "loss",
-        "per_sample",
-        K.EXPRESSION,
-        "loss of one row of [data]; f is the mean",
-        unit="loss",
-        example='"(t - x)**2"',
-    ),
-    Key("loss", "table", K.FILE, "values on a grid (.npz: axes, loss, optional covariance)", example='"landscape.npz"'),
-    Key("loss", "python", K.TEXT, "user's class: file.py:Class", example='"model.py:Landscape"'),
-    Key("data", "file", K.FILE, "CSV file with a header line", required=True, example='"../data/iris.csv"'),
-    Key(
-        "data", "columns", K.COLUMNS, "names of columns in expressions", required=True, example='{ t = "petal_width" }'
-    ),
-    Key("data", "standardize", K.BOOLEAN, "shift and scale columns to mean 0, deviation 1", default=False),
-    Key(
-        "drift",
-        "extra",
-        K.EXPRESSIONS,
-        "drift added to -grad f",
-        required=True,
-        unit="parameter/time",
-        example='["-y", "x"]',
-    ),
+    *LOSS,
     # noise
     Key("noise", "diffusion", K.TENSOR, "the tensor D", unit="parameter^2/time", example="0.05"),
     Key(
@@ -93,7 +69,7 @@ KEYS: tuple[Key, ...] = (
         "covariance",
         K.TENSOR,
         "covariance of the per-sample gradients",
-        choices=("samples", "table"),
+        choices=("samples", "table", "python"),
         example='"samples"',
     ),
     Key(

@@ -7,63 +7,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from fpsolver.case.course import Schedule
 from fpsolver.case.expressions import Expression
 from fpsolver.case.inertia import Momentum, step_time
 from fpsolver.case.shapes import Ball, Box, Domain, MeshFile, Point
+from fpsolver.case.sources import Data, Loss, PythonClass
+from fpsolver.case.table import Table
 from fpsolver.case.watched import Concentration, Entropy, Splitting
 
 __all__ = [
     "Ball", "Boundary", "Box", "Case", "Committor", "Concentration", "Data", "Discretization", "Domain", "Entropy",
-    "Evolution", "Exit", "Initial", "Loss", "Matrix", "MeshFile", "Noise", "Output", "Point", "Region", "RunSettings",
-    "Simulation", "Splitting", "Stationary",
+    "Evolution", "Exit", "Initial", "Loss", "Matrix", "MeshFile", "Noise", "Output", "Point", "PythonClass", "Region",
+    "RunSettings", "Simulation", "Splitting", "Stationary", "Table",
 ]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Loss:
-    """The source of f.
-
-    Attributes:
-        kind: ``expression``: f itself; ``per_sample``: f is the mean of the expression over the rows of the data.
-        expression: Over the coordinates, and the data columns for ``per_sample``.
-    """
-
-    kind: Literal["expression", "per_sample"]
-    expression: Expression
-
-
-@dataclass(frozen=True, eq=False)
-class Data:
-    """Columns of a CSV file.
-
-    Attributes:
-        file: Absolute path.
-        columns: Name in the expressions -> values, all of one length; standardised if asked for.
-        standardize: Whether mean 0 and standard deviation 1 (of the population) were imposed.
-    """
-
-    file: Path
-    columns: Mapping[str, NDArray[np.float64]]
-    standardize: bool
-
-    @property
-    def samples(self) -> int:
-        return len(next(iter(self.columns.values())))
-
-    def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, Data)
-            and (self.file, self.standardize, list(self.columns))
-            == (other.file, other.standardize, list(other.columns))
-            and all(np.array_equal(values, other.columns[name]) for name, values in self.columns.items())
-        )
-
-    def __hash__(self) -> int:
-        return hash((self.file, self.standardize))
 
 
 Matrix = tuple[tuple[Expression, ...], ...]
@@ -78,7 +34,8 @@ class Noise:
         diffusion: Full d x d matrix, without the regularization; None for ``learning_rate``.
         shape: How the diffusion, or the covariance matrix, was written.
         learning_rate, batch_size: None for ``diffusion``.
-        covariance: ``samples``: of the per-sample gradients; or a d x d matrix; None for ``diffusion``.
+        covariance: ``samples``: of the per-sample gradients; ``python``: of the user's class; or a d x d matrix; None
+            for ``diffusion``.
         regularization: ε, added to D as ε I.
         potential: A known -log of the stationary density, used as weight.
         order: Of the equation in the learning rate; with 2 the drift is -∇(f + learning_rate/4 |∇f|²).
@@ -89,7 +46,7 @@ class Noise:
     shape: Literal["scalar", "diagonal", "matrix"]
     learning_rate: float | None
     batch_size: float | None
-    covariance: Literal["samples"] | Matrix | None
+    covariance: Literal["samples", "python"] | Matrix | None
     regularization: float
     potential: Expression | None
     order: Literal[1, 2] = 1
@@ -277,6 +234,12 @@ class Case:
     @property
     def coordinates(self) -> tuple[str, ...]:
         return self.domain.coordinates
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files of loss and data, on whose contents results depend."""
+        sources = (self.data, None if self.loss is None else self.loss.table or self.loss.python)
+        return tuple(source.file for source in sources if source is not None)
 
     @property
     def step_time(self) -> float | None:

@@ -17,6 +17,9 @@ from fpsolver.case.suggest import nearest
 from fpsolver.case.wording import shown, toml
 
 MOST_COLUMNS = 1000
+OF_A_ROW = ("per_sample", "prediction", "target")
+"""Keys whose expressions may use columns of data."""
+
 LARGEST = 1e100
 """Of numbers in a case, and one over that is the smallest: so squares and products are numbers too."""
 
@@ -129,7 +132,7 @@ class Converter:
 
     def expression(self, value: object, path: Path) -> Expression | None:
         if isinstance(value, str):
-            columns = self.scope.columns if self.key.name == "per_sample" else ()
+            columns = self.scope.columns if self.key.name in OF_A_ROW else ()
             return self.parsed(value, path, (*self.scope.coordinates, *columns))
         if isinstance(value, bool) or not isinstance(value, int | float):
             self.wrong(value, path, "an expression")
@@ -150,7 +153,11 @@ class Converter:
             return None
         for name in sorted(formula.names - set(allowed)):
             if name in self.scope.columns:
-                self.ledger.add(path, f"the data column {name} is not known here", "write it in loss.per_sample only")
+                self.ledger.add(
+                    path,
+                    f"the data column {name} is not known here",
+                    "write it in loss.per_sample, prediction or target only",
+                )
             else:
                 wrong = f"{shown(source)} depends on the coordinate {name}"
                 self.ledger.add(path, wrong, "write a number, or an expression of [parameters]")

@@ -79,6 +79,27 @@ def local(model: Model, points: Array, lower: Sequence[float], upper: Sequence[f
     return Local(*(np.concatenate([getattr(part, name) for part in parts]) for name in Local.__dataclass_fields__))
 
 
+def slopes(
+    function: Callable[[Array], Array], points: Array, lower: Sequence[float], upper: Sequence[float]
+) -> tuple[Array, Array]:
+    """Functions of points and their first derivatives, with all points inside a box.
+
+    Args:
+        function: From points (n, d) to the values of m functions, (n, m).
+        points: (n, d), inside the box.
+        lower: Lower corner of the box.
+        upper: Upper corner.
+
+    Returns:
+        The values (n, m) and their derivatives (n, m, d).
+    """
+    low, high = np.asarray(lower, dtype=float), np.asarray(upper, dtype=float)
+    starts = range(0, max(len(points), 1), BLOCK)
+    blocks = [_Stencil(np.clip(points[start : start + BLOCK], low, high), low, high) for start in starts]
+    found = [block.derivatives(function, False)[:2] for block in blocks]
+    return np.concatenate([values for values, _ in found]), np.concatenate([first for _, first in found])
+
+
 def _block(model: Model, points: Array, low: Array, high: Array, bends: bool) -> Local:
     d = len(low)
     stencil = _Stencil(np.clip(points, low, high), low, high)
@@ -119,7 +140,7 @@ class _Stencil:
         moves = (shift[:, :, None] + np.arange(-AXIS, AXIS + 1)) * self._step[:, None]  # n, axis, node
         nodes = self._points[:, None, None, :] + moves[..., None] * np.eye(d)[:, None, :]
         values = function(self._points)
-        along = function(nodes.reshape(-1, d)).reshape(n, d, 2 * AXIS + 1, -1)
+        along = function(nodes.reshape(-1, d)).reshape(n, d, 2 * AXIS + 1, values.shape[1])
         first = np.einsum("nkj,nkjm->nmk", _FIRST[shift + AXIS], along) / self._step
         second = np.zeros((*first.shape, d))
         if bends:

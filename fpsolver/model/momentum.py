@@ -42,30 +42,30 @@ class MomentumModel:
             raise BadUsage("momentum: the case has none; write [momentum] with coefficient = 0.9")
         self.dimension = case.dimension
         self._friction = case.momentum.friction
-        self._positions = build(at_rest(case))
-        self._count = self._positions.dimension
+        self.positions = build(at_rest(case))
+        self._count = self.positions.dimension
         self.potential = self._gibbs()
 
     def _gibbs(self) -> Potential | None:
-        noise = self._positions.constant_scalar_diffusion
-        if not self._positions.gradient_drift or noise is None or noise <= 0.0:
+        noise = self.positions.constant_scalar_diffusion
+        if not self.positions.gradient_drift or noise is None or noise <= 0.0:
             return None
         cold = self._friction / noise
 
         def potential(points: Array) -> tuple[Array, Array]:
-            found = self._positions(points[:, : self._count])
+            found = self.positions(points[:, : self._count])
             return cold * self._energy(found.loss, points), cold * self._slope(found.gradient, points)
 
         return potential
 
     def loss(self, points: Array) -> Array:
         """The energy H at points (n, 2m), shape (n,)."""
-        return self._energy(self._positions.loss(points[:, : self._count]), points)
+        return self._energy(self.positions.loss(points[:, : self._count]), points)
 
     def __call__(self, points: Array) -> Coefficients:
         """All coefficients at points (n, 2m): positions, then velocities."""
         m = self._count
-        found, speed = self._positions(points[:, :m]), points[:, m:]
+        found, speed = self.positions(points[:, :m]), points[:, m:]
         force = found.extra - found.gradient
         diffusion = np.zeros((len(points), 2 * m, 2 * m))
         diffusion[:, m:, m:] = found.diffusion
@@ -85,10 +85,11 @@ class MomentumModel:
 
 
 def at_rest(case: Case) -> Case:
-    """The case over its positions alone, with the noise of the velocities; its domain is a stand-in."""
+    """The case over its positions alone, with the noise of the velocities; its domain is the box around them."""
     assert case.momentum is not None
     names, noise = case.momentum.positions, case.noise
     if noise.learning_rate is not None:
         noise = replace(noise, learning_rate=math.sqrt(noise.learning_rate))
-    domain = Box((0.0,) * len(names), (1.0,) * len(names), (1,) * len(names), names, "right")
+    m = len(names)
+    domain = Box(case.domain.lower[:m], case.domain.upper[:m], (1,) * m, names, "right")
     return replace(case, domain=domain, noise=noise, momentum=None)

@@ -32,6 +32,9 @@ class SecondOrderModel:
         model: f and D, with the drift -∇f alone.
         rate: η.
         stated: -log of the stationary density where the case states it; None: e^(-f̃/d) for D = d I.
+
+    Attributes:
+        first_order: The model with the drift -∇f.
     """
 
     gradient_drift = True
@@ -39,25 +42,25 @@ class SecondOrderModel:
     def __init__(self, model: CurvedModel, rate: float, stated: Potential | None) -> None:
         self.dimension = model.dimension
         self.constant_scalar_diffusion = model.constant_scalar_diffusion
-        self._model, self._rate = model, rate
+        self.first_order, self._rate = model, rate
         self.potential = stated or gibbs_potential(self._modified, self.constant_scalar_diffusion)
 
     def _modified(self, points: Array) -> tuple[Array, Array]:
         """f̃ (n,) and ∇f̃ (n, d) at points (n, d)."""
-        found = self._model(points)
+        found = self.first_order(points)
         loss = found.loss + self._rate / 4.0 * np.vecdot(found.gradient, found.gradient)
         return loss, self._followed(points, found.gradient)
 
     def _followed(self, points: Array, gradient: Array) -> Array:
         """∇f̃ from ∇f."""
-        bent = np.einsum("nij,nj->ni", self._model.hessian(points), gradient)
+        bent = np.einsum("nij,nj->ni", self.first_order.hessian(points), gradient)
         return np.asarray(gradient + self._rate / 2.0 * bent)
 
     def loss(self, points: Array) -> Array:
         """f at points (n, d), shape (n,)."""
-        return self._model.loss(points)
+        return self.first_order.loss(points)
 
     def __call__(self, points: Array) -> Coefficients:
         """All coefficients at points (n, d): f, but ∇f̃."""
-        found = self._model(points)
+        found = self.first_order(points)
         return replace(found, gradient=self._followed(points, found.gradient))

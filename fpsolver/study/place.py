@@ -156,8 +156,8 @@ def _identity(case: Case, purpose: str) -> str:
     told = {**case.resolved, "run": {name: settings[name] for name in settings if name not in OF_THE_JOB}}
     digest = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode())
     digest.update(purpose.encode())
-    if case.data is not None:
-        digest.update(case.data.file.read_bytes())
+    for source in case.files:
+        digest.update(source.read_bytes())
     if case.evolution is not None and case.evolution.initial.file is not None:
         start = read_state(case.evolution.initial.file)
         for array in (start.points, start.values):

@@ -12,7 +12,7 @@ from fpsolver.problems import Answer
 from fpsolver.quantity import Quantity
 from fpsolver.runtime import Console, is_root
 
-TOLD = ("cells", "time")
+TOLD = ("cells", "table", "time")
 """Advice that is told when a run begins, beside all warnings."""
 
 

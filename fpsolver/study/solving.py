@@ -13,7 +13,7 @@ from fpsolver.case import Case
 from fpsolver.certificate import certificate
 from fpsolver.domain.region_mesh import domain_mesh
 from fpsolver.errors import ExitCode, FpsolverError, Stopped
-from fpsolver.model import build
+from fpsolver.model import build, remarks
 from fpsolver.output.checkpoint import Checkpoint
 from fpsolver.problems import PROBLEMS, Setting
 from fpsolver.quantity import Quantity
@@ -80,6 +80,8 @@ def _solve(case: Case, place: Place, comm: MPI.Intracomm, stop: StopFlag) -> Exi
     console.say(f"{case.title}: {case.dimension}-D, {mesh['vertices']} vertices, {mesh['cells']} cells, {ranks}")
     tell_advice(console, case)
     model = build(case)
+    for remark in remarks(model):
+        console.say(remark)
     records = Records(comm, case, model, place.folder, place.path)
 
     def stop_if_asked() -> None:

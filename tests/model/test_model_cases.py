@@ -26,7 +26,7 @@ def test_shipped_cases_have_models(path: Path) -> None:
 
 
 def test_every_kind_of_loss_has_a_model() -> None:
-    assert set(MODELS) == {"none", "expression", "per_sample"}
+    assert set(MODELS) == {"none", "expression", "per_sample", "table", "python"}
 
 
 def test_output_times_of_the_iris_case_hold_the_published_ones() -> None:

@@ -75,7 +75,10 @@ def box_lines(case: Case, seen: Picture) -> list[Advice]:
     if not isinstance(box, Box) or seen.potential is None or case.boundary is not None:
         return []
     cut = _cut(box, seen)
-    found = reach(case, box)
+    if case.loss is not None and case.loss.table is not None:  # beyond its grid nothing is known
+        found: Reach | None = Reach(np.array(box.lower), np.array(box.upper), ())
+    else:
+        found = reach(case, box)
     if found is None:
         return []
     advice = _suggestion(box, found)

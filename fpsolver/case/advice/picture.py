@@ -67,14 +67,24 @@ class Picture:
 
 
 def picture(case: Case, domain: Domain | None = None) -> Picture | None:
-    """What points of a domain (of the case itself if none is given) show; None where there is no drift or no noise."""
+    """What points of a domain (of the case itself if none is given) show.
+
+    None where there is no drift or no noise, or a user's class gives them, which only a run may load.
+    """
     domain = domain or case.domain
-    if case.loss is None and case.drift is None:
+    if not shown_by_formulas(case):
         return None
     count, more = (LATTICE, RANDOM) if case.data is None else (FEWER, RANDOM // 4)
     points = np.concatenate([lattice_points(domain, count[domain.dimension]), random_points(domain, more)])
     with np.errstate(all="ignore"):
         return _seen(case, points)
+
+
+def shown_by_formulas(case: Case) -> bool:
+    """Whether drift and noise are known before a run."""
+    if case.loss is not None and case.loss.kind == "python":
+        return False
+    return case.loss is not None or case.drift is not None
 
 
 def _seen(case: Case, points: Array) -> Picture | None:

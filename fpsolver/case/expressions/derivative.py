@@ -109,4 +109,6 @@ PARTIALS: dict[str, Rule] = {  # partial derivatives with respect to each argume
             apply("exp", apply("neg", apply("pow", node.args[0], TWO))),
         ),
     ),
+    # 1/(1 + exp(-x)), which is a small number to full precision in this form
+    "softplus": lambda node: (apply("exp", apply("sub", node.args[0], node)),),
 }

@@ -101,6 +101,12 @@ def field_expression(field: Field, names: Sequence[str], source: str) -> Express
     return Expression(field_node(field, names), source)
 
 
+def applied(operation: str, *arguments: Expression) -> Expression:
+    """An operation of the language, such as ``mul``, on expressions."""
+    source = f"{operation}({', '.join(argument.source for argument in arguments)})"
+    return Expression(apply(operation, *(argument.node for argument in arguments)), source)
+
+
 def scaled(expression: Expression, factor: float) -> Expression:
     """The expression times a number."""
     return Expression(apply("mul", constant(factor), expression.node), f"{factor!r}*({expression.source})")

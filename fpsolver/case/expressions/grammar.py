@@ -21,6 +21,7 @@ FUNCTIONS: dict[str, tuple[int, int]] = {  # name: fewest and most arguments
     "cosh": (1, 1),
     "tanh": (1, 1),
     "erf": (1, 1),
+    "softplus": (1, 1),
 }
 
 CONSTANTS: dict[str, float] = {"pi": math.pi, "e": math.e}

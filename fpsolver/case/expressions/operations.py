@@ -42,6 +42,11 @@ def _erf(x: Values) -> Values:
     return np.asarray(erf(x), dtype=np.float64)
 
 
+def _softplus(x: Values) -> Values:
+    """log(1 + exp(x)), to full precision however large |x| is."""
+    return np.asarray(np.logaddexp(0.0, x))
+
+
 OPERATIONS: dict[str, Operation] = {
     "add": np.add,
     "sub": np.subtract,
@@ -63,6 +68,7 @@ OPERATIONS: dict[str, Operation] = {
     "cosh": np.cosh,
     "tanh": np.tanh,
     "erf": _erf,
+    "softplus": _softplus,
     "lt": _condition(np.less),
     "le": _condition(np.less_equal),
     "gt": _condition(np.greater),

@@ -46,7 +46,7 @@ def _noise(run: Run) -> float | None:
     """D where it is one number, so that the loss over it is a potential in nats; else None."""
     given, trace = run.case.get("noise", {}), run.field("diffusion_trace")
     tensor = given.get("diffusion", given.get("covariance", "samples"))
-    if trace is None or (isinstance(tensor, list) and run.dimension > 1) or tensor in ("samples", "table"):
+    if trace is None or (isinstance(tensor, list) and run.dimension > 1) or tensor in ("samples", "table", "python"):
         return None
     largest = float(trace.max())
     return largest / run.dimension if np.ptp(trace) <= 1e-9 * largest and largest > 0 else None

@@ -94,7 +94,7 @@ def digest(case: Case) -> str:
     told = {**case.resolved, "run": case.run.errors}  # all else under [run] says how, not what
     found = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode())
     initial = case.evolution.initial.file if case.evolution is not None else None
-    for file in (case.data.file if case.data is not None else None, initial):
+    for file in (*case.files, initial):
         if file is not None and file.is_file():
             found.update(file.read_bytes())
     return found.hexdigest()
