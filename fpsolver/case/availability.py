@@ -6,7 +6,6 @@ UNAVAILABLE: dict[str, str] = {  # "section", "section.key" (unless at its defau
     "loss.table": "write loss.expression, or loss.per_sample with [data]",
     "loss.python": "write loss.expression, or loss.per_sample with [data]",
     "noise.covariance=table": 'write "samples" or a matrix of expressions',
-    "simulation": "remove the section",
 }
 
 NOT_TOGETHER: dict[tuple[str, str], str] = {  # sections that are available, but not in one case

@@ -15,6 +15,7 @@ from fpsolver.case.checks import Draft, check_sampled
 from fpsolver.case.ledger import MOST, Enough, Ledger
 from fpsolver.case.mistakes import BadCase, Mistake
 from fpsolver.case.momentum import of_positions, read_momentum
+from fpsolver.case.monte_carlo import drawn, read_simulation
 from fpsolver.case.named_sets import named_groups, read_regions
 from fpsolver.case.names import check_names, resolve_parameters
 from fpsolver.case.openings import read_boundary
@@ -95,7 +96,7 @@ def _read(raw: dict[str, Any], path: Path, ledger: Ledger) -> Case | None:
     loss = physics.read_loss(inner)
     samples = physics.read_columns(reader, reader.section("data"))
     drift = physics.read_drift(inner)
-    noise = physics.read_noise(inner)
+    noise = drawn(reader, physics.read_noise(inner), samples)
     momentum = read_momentum(reader, noise)
     boundary = read_boundary(reader)
     regions = read_regions(reader, domain)
@@ -109,7 +110,7 @@ def _read(raw: dict[str, Any], path: Path, ledger: Ledger) -> Case | None:
     probes = problems.read_probes(reader)
     entropy = problems.read_entropy(reader)
     splitting = problems.read_splitting(reader)
-    simulation = problems.read_simulation(reader)
+    simulation = read_simulation(reader, noise)
     output = problems.read_output(reader)
     run = problems.read_run(reader)
 

@@ -21,7 +21,6 @@ from fpsolver.case.sections import (
     Output,
     Point,
     RunSettings,
-    Simulation,
     Splitting,
     Stationary,
 )
@@ -200,19 +199,6 @@ def read_splitting(reader: Reader) -> Splitting | None:
                 ("splitting",), f"needs [{section}]", f"write [{section}], {remedy}, or remove the section"
             )
     return Splitting(values.get("radius"))
-
-
-def read_simulation(reader: Reader) -> Simulation | None:
-    values = reader.section("simulation")
-    if values is None:
-        return None
-    loss = reader.raw.get("loss")
-    kind = values.get("kind", default("simulation", "kind"))
-    if kind == "sgd" and not (isinstance(loss, dict) and "per_sample" in loss):
-        advice = 'write kind = "sde", or loss.per_sample with [data]'
-        reader.ledger.add(("simulation", "kind"), '"sgd" needs a loss per sample', advice)
-    walkers, seed = (values.get(name, default("simulation", name)) for name in ("walkers", "seed"))
-    return Simulation(kind, walkers, seed)
 
 
 def read_output(reader: Reader) -> Output:

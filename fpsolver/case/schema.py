@@ -8,6 +8,7 @@ from __future__ import annotations
 from fpsolver.case.keys import Key, Kind
 from fpsolver.case.schema_dynamics import DYNAMICS
 from fpsolver.case.schema_run import RUN
+from fpsolver.case.schema_simulation import SIMULATION
 
 __all__ = ["DEFAULTED", "FREE", "KEYS", "LISTS", "SECTIONS", "TOP", "Key", "Kind"]
 
@@ -258,9 +259,7 @@ KEYS: tuple[Key, ...] = (
         unit="parameter",
         example="0.1",
     ),
-    Key("simulation", "kind", K.TEXT, "diffusion or real minibatches", "sde", choices=("sde", "sgd")),
-    Key("simulation", "walkers", K.INTEGER, "number of walkers", default=20000, least=1, most=10**9, example="20000"),
-    Key("simulation", "seed", K.INTEGER, "seed of the random numbers", default=1, least=0, most=2**63 - 1, example="1"),
+    *SIMULATION,
     *RUN,
 )
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fpsolver.case.course import Schedule
 from fpsolver.case.expressions import Expression
 from fpsolver.case.inertia import Momentum, step_time
+from fpsolver.case.monte_carlo import Simulation
 from fpsolver.case.shapes import Ball, Box, Domain, MeshFile, Point
 
 __all__ = [
@@ -80,6 +81,7 @@ class Noise:
         covariance: ``samples``: of the per-sample gradients; or a d x d matrix; None for ``diffusion``.
         regularization: ε, added to D as ε I.
         potential: A known -log of the stationary density, used as weight.
+        population: N, the rows that batches are drawn from without replacement; None: with replacement.
     """
 
     kind: Literal["diffusion", "learning_rate"]
@@ -90,13 +92,19 @@ class Noise:
     covariance: Literal["samples"] | Matrix | None
     regularization: float
     potential: Expression | None
+    population: int | None = None
 
     @property
     def scale(self) -> float:
-        """The factor s = learning_rate/(2 batch_size) of the covariance; 1 for ``diffusion``."""
+        """The factor s = η/(2B) of the covariance, times (N - B)/(N - 1) without replacement; 1 for ``diffusion``."""
         if self.learning_rate is None or self.batch_size is None:
             return 1.0
-        return self.learning_rate / (2.0 * self.batch_size)
+        rate = self.learning_rate / (2.0 * self.batch_size)
+        return (
+            rate
+            if self.population is None
+            else rate * (self.population - self.batch_size) / max(self.population - 1, 1)
+        )
 
 
 @dataclass(frozen=True)
@@ -216,15 +224,6 @@ class Splitting:
     """
 
     radius: float | None
-
-
-@dataclass(frozen=True)
-class Simulation:
-    """Monte-Carlo check of the same case."""
-
-    kind: Literal["sde", "sgd"]
-    walkers: int
-    seed: int
 
 
 @dataclass(frozen=True)

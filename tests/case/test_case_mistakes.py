@@ -192,7 +192,6 @@ def test_what_is_not_available_is_refused_only_when_it_is_right(mistakes, tmp_pa
         "loss.table": ('expression = "(x**2 - 1)**2/4 + 2*y**2"', 'table = "a.npz"'),
         "loss.python": ('expression = "(x**2 - 1)**2/4 + 2*y**2"', 'python = "a.py:Landscape"'),
         "noise.covariance=table": ('expression = "(x**2 - 1)**2/4 + 2*y**2"\n[noise]\ndiffusion = "d"', 'table = "a.npz"\n[noise]\nlearning_rate = 1\nbatch_size = 1\ncovariance = "table"'),
-        "simulation": ("[[probe]]", "[simulation]\n[[probe]]"),
     }  # fmt: skip
     for name in ("a.npz", "a.py"):
         (tmp_path / name).write_text("")
