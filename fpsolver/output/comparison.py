@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fpsolver.output.tables import NO_NUMBER, Table, number
+from fpsolver.output.tables import NO_NUMBER, Table, number, section_tables
 
 CSV = "simulation.csv"
 METHODS = ("pde", "sde", "sgd")
@@ -31,6 +31,12 @@ def comparison_table(rows: Sequence[Mapping[str, Any]], reasons: list[str]) -> T
         line += _cells(row.get("sgd"), reasons) if with_sgd else []
         lines.append([*line, number(row.get("agrees"))])
     return Table("simulation: 99 % intervals; step error: at 2h less at h", columns, lines)
+
+
+def simulation_tables(entry: Mapping[str, Any], coordinates: Sequence[str], reasons: list[str]) -> list[Table]:
+    """The section of a simulation: how it was done, and the table."""
+    about = {key: value for key, value in entry.items() if key != "rows"}
+    return [*section_tables("simulation", about, coordinates, reasons), comparison_table(entry["rows"], reasons)]
 
 
 def _cells(entry: Mapping[str, Any] | None, reasons: list[str]) -> list[str]:

@@ -29,7 +29,7 @@ Array = NDArray[np.float64]
 LARGEST = 8192
 """Walkers of a block: a coordinate of theirs is 64 kB, so that a step stays in the cache."""
 
-LEAST = 1024
+LEAST = 4096
 """Fewer walkers than this take as long as so many, because of what numpy needs per operation."""
 
 BLOCKS = 4

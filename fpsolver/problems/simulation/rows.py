@@ -101,9 +101,7 @@ def exit_rows(ensemble: Ensemble, lives: Mapping[str, Lifetimes], coarse: Lifeti
     found = [
         row(f"mean time to leave {of}", [*start, "mean"], lambda each: each.mean)
         | {f"{method}_above": each.least for method, each in lives.items() if each.exits == 0},
-        row(
-            f"standard deviation of the time to leave {of}", [*start, "standard_deviation"], lambda each: each.deviation
-        ),
+        row(f"deviation of the time to leave {of}", [*start, "standard_deviation"], lambda each: each.deviation),
     ]
     for level in sorted({level for each in lives.values() for level in each.quantiles}):
         place = [*start, "survival", "quantiles", f"{level:g}"]
