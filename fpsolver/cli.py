@@ -89,7 +89,8 @@ def _simulate(args: argparse.Namespace) -> ExitCode:
     from fpsolver.case import load_all
 
     with StopFlag() as stop:
-        (case,) = load_all([args.case], args.set)
+        kind = ["simulation.kind=sgd"] if args.learning_rates else []
+        (case,) = load_all([args.case], [*args.set, *kind])
         if case.simulation is None:  # by its defaults, checked as if they stood in the file
             (case,) = load_all([args.case], ["simulation.kind=sde", *args.set])
         comm = start_mpi(args.petsc)
@@ -97,6 +98,11 @@ def _simulate(args: argparse.Namespace) -> ExitCode:
         from fpsolver.study.simulate import simulate_case
 
         name = case.path.name.removesuffix(".toml")
+        if args.learning_rates:
+            from fpsolver.study.sgd_limit import sgd_limit
+
+            folder = Path("results") / f"{name}_sgd_limit" if args.output is None else Path(args.output)
+            return sgd_limit(case, folder, comm, args.learning_rates, args.time, fresh=args.fresh, stop=stop)
         folder = Path("results") / f"{name}_simulate" if args.output is None else Path(args.output)
         against = Path("results") / name if args.against is None else Path(args.against)
         return simulate_case(case, folder, comm, against=against, fresh=args.fresh, stop=stop)
@@ -177,8 +183,22 @@ def _simulate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--against", metavar="DIR", help="results of a run to compare with (default results/<name of the case>)"
     )
+    parser.add_argument(
+        "--learning-rates", type=_rates, metavar="V1,V2,...", help="instead: SGD less its diffusion at each of them"
+    )
+    parser.add_argument(
+        "--time", type=float, metavar="T", help="when, with --learning-rates (default first output time)"
+    )
     parser.add_argument("-o", "--output", metavar="DIR", help="folder (default results/<name of the case>_simulate)")
     parser.add_argument("--fresh", action="store_true", help="discard earlier results of ours in that folder")
+
+
+def _rates(text: str) -> list[float]:
+    """Positive numbers between commas."""
+    found = [float(part) for part in text.split(",")]
+    if not all(0.0 < rate < float("inf") for rate in found):
+        raise argparse.ArgumentTypeError(f"{text!r}: learning rates are positive numbers, such as 0.5,0.25,0.125")
+    return found
 
 
 def _show_arguments(parser: argparse.ArgumentParser) -> None:
