@@ -84,6 +84,30 @@ def _converge(args: argparse.Namespace) -> ExitCode:
         return converge_case(case, folder, comm, levels=args.levels, by=args.by, fresh=args.fresh, stop=stop)
 
 
+def _simulate(args: argparse.Namespace) -> ExitCode:
+    """Follow walkers of a case, beside the numbers of its run."""
+    from fpsolver.case import load_all
+
+    with StopFlag() as stop:
+        kind = ["simulation.kind=sgd"] if args.learning_rates else []
+        (case,) = load_all([args.case], [*args.set, *kind])
+        if case.simulation is None:  # by its defaults, checked as if they stood in the file
+            (case,) = load_all([args.case], ["simulation.kind=sde", *args.set])
+        comm = start_mpi(args.petsc)
+        stop.end_if_asked(comm, "before the run began")
+        from fpsolver.study.simulate import simulate_case
+
+        name = case.path.name.removesuffix(".toml")
+        if args.learning_rates:
+            from fpsolver.study.sgd_limit import sgd_limit
+
+            folder = Path("results") / f"{name}_sgd_limit" if args.output is None else Path(args.output)
+            return sgd_limit(case, folder, comm, args.learning_rates, args.time, fresh=args.fresh, stop=stop)
+        folder = Path("results") / f"{name}_simulate" if args.output is None else Path(args.output)
+        against = Path("results") / name if args.against is None else Path(args.against)
+        return simulate_case(case, folder, comm, against=against, fresh=args.fresh, stop=stop)
+
+
 def _solver() -> Callable[..., ExitCode]:
     """`run_case`; its import takes about a second, most of it for DOLFINx."""
     from fpsolver.study.solving import run_case
@@ -153,6 +177,30 @@ def _converge_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fresh", action="store_true", help="discard earlier results of ours in that folder")
 
 
+def _simulate_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("case", metavar="CASE", help="case file (TOML)")
+    _set_argument(parser)
+    parser.add_argument(
+        "--against", metavar="DIR", help="results of a run to compare with (default results/<name of the case>)"
+    )
+    parser.add_argument(
+        "--learning-rates", type=_rates, metavar="V1,V2,...", help="instead: SGD less its diffusion at each of them"
+    )
+    parser.add_argument(
+        "--time", type=float, metavar="T", help="when, with --learning-rates (default first output time)"
+    )
+    parser.add_argument("-o", "--output", metavar="DIR", help="folder (default results/<name of the case>_simulate)")
+    parser.add_argument("--fresh", action="store_true", help="discard earlier results of ours in that folder")
+
+
+def _rates(text: str) -> list[float]:
+    """Positive numbers between commas."""
+    found = [float(part) for part in text.split(",")]
+    if not all(0.0 < rate < float("inf") for rate in found):
+        raise argparse.ArgumentTypeError(f"{text!r}: learning rates are positive numbers, such as 0.5,0.25,0.125")
+    return found
+
+
 def _show_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="DIR", help="results folder")
     parser.add_argument("--json", action="store_true", help="print results.json itself")
@@ -168,6 +216,7 @@ VERBS: dict[str, Verb] = {  # the table of contents of the program
     "run": Verb(_run, _run_arguments, "solve all that the cases ask for"),
     "validate": Verb(_validate, _case_arguments, "check cases without FEniCS or MPI, with advice on resolution"),
     "converge": Verb(_converge, _converge_arguments, "solve a case on finer and finer meshes: orders and limits"),
+    "simulate": Verb(_simulate, _simulate_arguments, "follow walkers of a case, SGD itself too, beside its run"),
     "sweep": Verb(family.run, family.arguments, "run a case with many values: one table, one figure"),
     "submit": Verb(batch.run, batch.arguments, "queue a case on a cluster, again and again until it is done"),
     "show": Verb(_show, _show_arguments, "print the results of a run"),

@@ -22,21 +22,22 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runtime": {"errors"},
     "case": {"errors", "wrapping", "solvers"},
     "model": {"case"} | LEAVES,
+    "simulation": {"model", "case"} | LEAVES,
     "domain": {"case", "runtime"} | LEAVES,
     "linalg": LEAVES,
     "generator": {"domain", "model", "linalg", "runtime"} | LEAVES,
     "propagation": {"generator", "linalg"} | LEAVES,
-    "problems": {"propagation", "generator", "domain", "model", "case", "linalg", "runtime"} | LEAVES,
+    "problems": {"propagation", "generator", "simulation", "domain", "model", "case", "linalg", "runtime"} | LEAVES,
     "output": {"domain", "case", "runtime"} | LEAVES,
     "doctor": {"output", "runtime"} | LEAVES,
     "slices": set(),
-    "study": {"output", "problems", "generator", "domain", "model", "case", "runtime", "batch"} | LEAVES,
+    "study": {"output", "problems", "simulation", "generator", "domain", "model", "case", "runtime", "batch"} | LEAVES,
     "batch": {"case", "runtime"} | LEAVES,
     "cli": {"study", "output", "batch", "case", "runtime", "doctor"} | LEAVES,
     "__init__": {"study", "case", "runtime"},
     "__main__": {"cli"},
 }
-WITHOUT_FENICS = ("case", "runtime", "batch", "cli", "doctor", "model", "slices", *sorted(LEAVES))
+WITHOUT_FENICS = ("case", "runtime", "batch", "cli", "doctor", "model", "simulation", "slices", *sorted(LEAVES))
 HEAVY = ("dolfinx", "petsc4py", "slepc4py", "mpi4py", "basix", "ufl", "dolfinx_solver")
 LONGEST = 300
 

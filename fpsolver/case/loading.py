@@ -10,11 +10,11 @@ from typing import Any
 
 from fpsolver.case import losses, physics, problems
 from fpsolver.case.advice.choice import with_cells
-from fpsolver.case.availability import NOT_TOGETHER, UNAVAILABLE
 from fpsolver.case.checks import Draft, check_sampled
 from fpsolver.case.ledger import MOST, Enough, Ledger
 from fpsolver.case.mistakes import BadCase, Mistake
 from fpsolver.case.momentum import of_positions, read_momentum
+from fpsolver.case.monte_carlo import drawn, read_simulation
 from fpsolver.case.named_sets import named_groups, read_regions
 from fpsolver.case.names import check_names, resolve_parameters
 from fpsolver.case.openings import read_boundary
@@ -25,11 +25,11 @@ from fpsolver.case.positions import scan
 from fpsolver.case.reading import Reader
 from fpsolver.case.resolved import resolve
 from fpsolver.case.schedule import read_schedule, suited
-from fpsolver.case.schema import SECTIONS
 from fpsolver.case.scope import Scope
 from fpsolver.case.sections import Case
 from fpsolver.case.source import read_toml
 from fpsolver.case.space import check_numbered, coordinate_paths, read_domain, survey
+from fpsolver.case.together import NOT_TOGETHER
 from fpsolver.case.values import MOST_COLUMNS
 
 
@@ -95,7 +95,7 @@ def _read(raw: dict[str, Any], path: Path, ledger: Ledger) -> Case | None:
     samples = physics.read_columns(reader, reader.section("data"))
     loss = losses.read_loss(inner, samples)
     drift = physics.read_drift(inner)
-    noise = physics.read_noise(inner, loss)
+    noise = drawn(reader, physics.read_noise(inner, loss), samples)
     momentum = read_momentum(reader, noise)
     boundary = read_boundary(reader)
     regions = read_regions(reader, domain)
@@ -110,7 +110,7 @@ def _read(raw: dict[str, Any], path: Path, ledger: Ledger) -> Case | None:
     entropy = problems.read_entropy(reader)
     splitting = problems.read_splitting(reader)
     concentration = problems.read_concentration(reader)
-    simulation = problems.read_simulation(reader)
+    simulation = read_simulation(reader, noise)
     output = problems.read_output(reader)
     run = problems.read_run(reader)
 
@@ -121,7 +121,7 @@ def _read(raw: dict[str, Any], path: Path, ledger: Ledger) -> Case | None:
         check_periodic(draft, ledger)
         check_outputs(coordinates, committors, ledger)
         check_numbered(domain, discretization.degree, raw["domain"], ledger)
-    _refuse_unavailable(raw, ledger)
+    _refuse_together(raw, ledger)
     if ledger.mistakes or domain is None or noise is None:
         return None
     case = Case(
@@ -155,22 +155,8 @@ def _read(raw: dict[str, Any], path: Path, ledger: Ledger) -> Case | None:
     return replace(case, resolved=resolve(raw, folder, case.domain, discretization, evolution))
 
 
-def _refuse_unavailable(raw: dict[str, Any], ledger: Ledger) -> None:
-    """Notes sections and keys that are right, but that this version cannot solve."""
-    for entry, remedy in UNAVAILABLE.items():
-        dotted, _, value = entry.partition("=")
-        section, _, name = dotted.partition(".")
-        table = raw.get(section)
-        if table is None or table == [] or not ledger.clean(section):
-            continue
-        if not name:
-            heading = f"[[{section}]]" if isinstance(table, list) else f"[{section}]"
-            ledger.add((section,), f"{heading} is not available in this version", remedy)
-        elif isinstance(table, dict) and name in table:
-            found = table[name]
-            if found == value if value else found != SECTIONS[section][name].default:
-                shown = f'{name} = "{value}"' if value else name
-                ledger.add((section, name), f"{shown} is not available in this version", remedy)
+def _refuse_together(raw: dict[str, Any], ledger: Ledger) -> None:
+    """Notes sections that are right, but not in one case."""
     for (first, second), remedy in NOT_TOGETHER.items():
         if first in raw and second in raw and ledger.clean(second):
             ledger.add((second,), f"[{second}] with [{first}] is not available in this version", remedy)

@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from fpsolver.case.ledger import Ledger
-from fpsolver.case.losses import is_of_data
 from fpsolver.case.positions import Path
 from fpsolver.case.reading import Reader, Values, exactly_one
 from fpsolver.case.schema import SECTIONS
@@ -23,7 +22,6 @@ from fpsolver.case.sections import (
     Output,
     Point,
     RunSettings,
-    Simulation,
     Splitting,
     Stationary,
 )
@@ -221,18 +219,6 @@ def read_concentration(reader: Reader) -> Concentration | None:
         ledger.add((*path, "within"), f"{within:g} is not less than the radius, {radius:g}", "write a smaller number")
     share, tolerance = (values.get(name, default("concentration", name)) for name in ("share", "tolerance"))
     return Concentration(radius, within, share, tolerance)
-
-
-def read_simulation(reader: Reader) -> Simulation | None:
-    values = reader.section("simulation")
-    if values is None:
-        return None
-    kind = values.get("kind", default("simulation", "kind"))
-    if kind == "sgd" and not is_of_data(reader.raw):
-        advice = 'write kind = "sde", or loss.per_sample with [data]'
-        reader.ledger.add(("simulation", "kind"), '"sgd" needs a loss per sample', advice)
-    walkers, seed = (values.get(name, default("simulation", name)) for name in ("walkers", "seed"))
-    return Simulation(kind, walkers, seed)
 
 
 def read_output(reader: Reader) -> Output:

@@ -10,6 +10,7 @@ from fpsolver.case.schema_concentration import CONCENTRATION
 from fpsolver.case.schema_dynamics import DYNAMICS
 from fpsolver.case.schema_loss import LOSS
 from fpsolver.case.schema_run import RUN
+from fpsolver.case.schema_simulation import SIMULATION
 
 __all__ = ["DEFAULTED", "FREE", "KEYS", "LISTS", "SECTIONS", "TOP", "Key", "Kind"]
 
@@ -247,9 +248,7 @@ KEYS: tuple[Key, ...] = (
         example="0.1",
     ),
     *CONCENTRATION,
-    Key("simulation", "kind", K.TEXT, "diffusion or real minibatches", "sde", choices=("sde", "sgd")),
-    Key("simulation", "walkers", K.INTEGER, "number of walkers", default=20000, least=1, most=10**9, example="20000"),
-    Key("simulation", "seed", K.INTEGER, "seed of the random numbers", default=1, least=0, most=2**63 - 1, example="1"),
+    *SIMULATION,
     *RUN,
 )
 

@@ -10,6 +10,7 @@ from typing import Literal
 from fpsolver.case.course import Schedule
 from fpsolver.case.expressions import Expression
 from fpsolver.case.inertia import Momentum, step_time
+from fpsolver.case.monte_carlo import Simulation
 from fpsolver.case.shapes import Ball, Box, Domain, MeshFile, Point
 from fpsolver.case.sources import Data, Loss, PythonClass
 from fpsolver.case.table import Table
@@ -39,6 +40,7 @@ class Noise:
         regularization: ε, added to D as ε I.
         potential: A known -log of the stationary density, used as weight.
         order: Of the equation in the learning rate; with 2 the drift is -∇(f + learning_rate/4 |∇f|²).
+        population: N, the rows that batches are drawn from without replacement; None: with replacement.
     """
 
     kind: Literal["diffusion", "learning_rate"]
@@ -50,13 +52,19 @@ class Noise:
     regularization: float
     potential: Expression | None
     order: Literal[1, 2] = 1
+    population: int | None = None
 
     @property
     def scale(self) -> float:
-        """The factor s = learning_rate/(2 batch_size) of the covariance; 1 for ``diffusion``."""
+        """The factor s = η/(2B) of the covariance, times (N - B)/(N - 1) without replacement; 1 for ``diffusion``."""
         if self.learning_rate is None or self.batch_size is None:
             return 1.0
-        return self.learning_rate / (2.0 * self.batch_size)
+        rate = self.learning_rate / (2.0 * self.batch_size)
+        return (
+            rate
+            if self.population is None
+            else rate * (self.population - self.batch_size) / max(self.population - 1, 1)
+        )
 
 
 @dataclass(frozen=True)
@@ -157,15 +165,6 @@ class Committor:
 
     source: str
     target: str
-
-
-@dataclass(frozen=True)
-class Simulation:
-    """Monte-Carlo check of the same case."""
-
-    kind: Literal["sde", "sgd"]
-    walkers: int
-    seed: int
 
 
 @dataclass(frozen=True)

@@ -35,11 +35,11 @@ class ExtraDrift:
 
 
 def diffusion_rate(case: Case) -> float:
-    """η/(2B): what a gradient covariance is multiplied with to give D."""
+    """What a gradient covariance is multiplied with to give D: η/(2B), times (N - B)/(N - 1) without replacement."""
     noise = case.noise
     if noise.learning_rate is None or noise.batch_size is None:
         raise BadUsage("noise: a covariance needs both a step and a batch; write learning_rate and batch_size")
-    return noise.learning_rate / (2.0 * noise.batch_size)
+    return noise.scale
 
 
 def diffusion_matrix(case: Case) -> SymmetricMatrix:

@@ -4,7 +4,7 @@ With ℓ_i the loss of sample i, g_i = ∇ℓ_i, H_i = ∇²ℓ_i, ĝ_i = g_i - 
 
     f = mean ℓ_i,   g = ∇f = mean g_i,   Σ = mean ĝ_i ĝ_iᵀ,   ∇·Σ = mean(H_i ĝ_i + ĝ_i tr H_i)
 
-    D = η/(2B) Σ + ε I      (batches of B drawn with replacement)
+    D = η/(2B) Σ + ε I      (batches of B drawn with replacement; without, Σ has the factor (N - B)/(N - 1))
 
 In ∇·Σ the derivative of the mean in ĝ_i drops out, as mean ĝ_i = 0. Equal samples are merged and weighted.
 """
@@ -86,6 +86,7 @@ class SampleLoss:
         self._pairs = tuple(bends)
         self._value = Program([value])
         self._first = Program([value, *slopes])
+        self._slopes = Program(slopes)
         self._second = Program([value, *slopes, *bends.values()])
         self._block = block
         self._samples = samples
@@ -123,6 +124,31 @@ class SampleLoss:
                 for i, entry in enumerate(self._first(values)):
                     total[part, i] += np.vecdot(entry, weights)
         return total[:, 0], total[:, 1:]
+
+    def spread(self, points: Array) -> tuple[Array, Array]:
+        """∇f (n, d) and Σ (n, d, d) at points (n, d), without the second derivatives that ∇·Σ takes."""
+        count, dimension = points.shape
+        means, covariance = np.empty((count, dimension)), np.zeros((count, dimension, dimension))
+        for part, where in self._parts(points):
+            share, mean, spread = 0.0, np.zeros((1, dimension)), np.zeros((1, dimension, dimension))
+            for values, weights in self._batches(where):
+                slopes, more = self._slopes(values), float(weights.sum())
+                there = np.stack([np.vecdot(slope, weights) for slope in slopes], axis=1) / more
+                centred = [slope - there[:, j, None] for j, slope in enumerate(slopes)]
+                step, p = there - mean, share / (share + more)
+                spread = p * spread + p * (1.0 - p) * step[:, :, None] * step[:, None, :]
+                for j, k in self._pairs:
+                    entry = (1.0 - p) / more * np.vecdot(centred[j] * weights, centred[k])
+                    spread[:, j, k] += entry
+                    spread[:, k, j] += entry if j != k else 0.0
+                mean, share = mean + (1.0 - p) * step, share + more
+            means[part], covariance[part] = mean, spread
+        return means, covariance
+
+    @property
+    def rows(self) -> int:
+        """The number of different samples."""
+        return len(self._weights)
 
     def statistics(self, points: Array) -> Statistics:
         """All means and the covariance at points (n, d), over all samples."""

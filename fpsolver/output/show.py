@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fpsolver.errors import BadUsage
+from fpsolver.output.comparison import simulation_tables
 from fpsolver.output.results import FILE, read_results
 from fpsolver.output.tables import Table, certificate_table, footnotes, number, section_tables, verdict
 from fpsolver.runtime import Console, say
@@ -51,7 +52,10 @@ def _tables(results: Mapping[str, Any], coordinates: Sequence[str], reasons: lis
     """All tables; why numbers have no value or error is added to ``reasons``."""
     tables = [_run_table(results)]
     for name, entry in results.items():
-        if name not in FRAME:
+        if name == "simulation":
+            assert isinstance(entry, Mapping)
+            tables += simulation_tables(entry, coordinates, reasons)
+        elif name not in FRAME:
             tables += section_tables(name, entry, coordinates, reasons)
     certificate = results.get("certificate")
     return tables + ([certificate_table(certificate)] if isinstance(certificate, dict) else [])

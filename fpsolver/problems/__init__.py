@@ -13,6 +13,7 @@ from fpsolver.problems.entropy.problem import solve_entropy
 from fpsolver.problems.evolution.problem import solve_evolution
 from fpsolver.problems.exit.problem import solve_exits
 from fpsolver.problems.noisy.problem import solve_noisy_sgd
+from fpsolver.problems.simulation.problem import solve_simulation
 from fpsolver.problems.splitting.problem import solve_splitting
 from fpsolver.problems.stationary.problem import solve_stationary
 
@@ -38,4 +39,5 @@ PROBLEMS: dict[str, Problem] = {
     "committor": Problem(lambda case: bool(case.committors), solve_committors),
     "splitting": Problem(lambda case: case.splitting is not None, solve_splitting),
     "concentration": Problem(lambda case: case.concentration is not None, solve_concentration),
+    "simulation": Problem(lambda case: case.simulation is not None, solve_simulation),
 }

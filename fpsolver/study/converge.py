@@ -112,6 +112,7 @@ def levels_of(case: Case, levels: int, by: str) -> list[Case]:
     """
     if levels < 2:
         raise BadUsage(f"--levels {levels}: one level shows no convergence; write --levels 3")
+    case = replace(case, simulation=None)  # which depends on no mesh
     settings = replace(case.run, errors=False)
     if by == "degree":
         if case.discretization.scheme == "monotone":

@@ -70,6 +70,8 @@ def with_errors(problem: Problem, setting: Setting, answer: Answer, beats: int, 
     Raises:
         Stopped: The heartbeat said so.
     """
+    if not any(_is_open(quantity) for quantity in quantities(answer).values()):
+        return answer
     degree = setting.case.discretization.degree
     below = max(1, degree - (2 if answer.name in LONG and degree > 3 else 1))
     limit = PATIENCE * beats + SPARE_BEATS

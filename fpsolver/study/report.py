@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from fpsolver.case import Case, advise
+from fpsolver.output.comparison import comparison_table
+from fpsolver.output.results import as_json
 from fpsolver.output.tables import COLUMNS, cells, certificate_table, footnotes, verdict
 from fpsolver.problems import Answer
 from fpsolver.quantity import Quantity
@@ -22,12 +24,24 @@ def report(
     """Print the answers and the certificate as tables, and where the files are."""
     reasons: list[str] = []
     for answer in answers:
+        if answer.name == "simulation":
+            told(console, as_json(answer.results))
+            continue
         console.table(answer.name, COLUMNS, [(what, *_cells(value, reasons)) for what, value in answer.summary])
     checks = certificate_table(certificate)
     console.table(checks.title, checks.columns, checks.rows)
     for line in footnotes(reasons):
         console.say(line)
     console.say(f"{verdict(certificate)}; {seconds:.1f} s; results in {folder}")
+
+
+def told(console: Console, simulation: Any) -> None:
+    """Print the table of a simulation, with what its numbers lack below."""
+    reasons: list[str] = []
+    table = comparison_table(simulation["rows"], reasons)
+    console.table(table.title, table.columns, table.rows)
+    for line in footnotes(reasons):
+        console.say(line)
 
 
 def tell_advice(console: Console, case: Case) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -15,12 +16,15 @@ from fpsolver.domain.region_mesh import domain_mesh
 from fpsolver.errors import ExitCode, FpsolverError, Stopped
 from fpsolver.model import build, remarks
 from fpsolver.output.checkpoint import Checkpoint
+from fpsolver.output.comparison import CSV, comparison_csv
+from fpsolver.output.results import as_json
 from fpsolver.problems import PROBLEMS, Setting
 from fpsolver.quantity import Quantity
 from fpsolver.runtime import Console, Deadline, StopFlag, Timing, job_of, time_left
 from fpsolver.study.api import earlier_run
 from fpsolver.study.beats import Beats
 from fpsolver.study.capacity import refuse_too_large
+from fpsolver.study.comparison import compared
 from fpsolver.study.errors import by_weight
 from fpsolver.study.keeping import Clock, Keeping
 from fpsolver.study.load import load
@@ -121,6 +125,7 @@ def _solve(case: Case, place: Place, comm: MPI.Intracomm, stop: StopFlag) -> Exi
         records.close()
         raise
     records.close()
+    _compare(solver.solved, _results(case, "completed", mesh, solver.solved), place, comm)
     answers = [each.answer for each in solver.solved]
     verdict = certificate([check for answer in answers for check in answer.checks])
     place.write_results(results("completed", verdict))
@@ -144,6 +149,18 @@ def _solve(case: Case, place: Place, comm: MPI.Intracomm, stop: StopFlag) -> Exi
     return ExitCode.DONE if verdict["passed"] else ExitCode.CERTIFICATE_FAILED
 
 
+def _compare(solved: list[Solved], results: Mapping[str, object], place: Place, comm: MPI.Intracomm) -> None:
+    """Put what the equation says beside what walkers say."""
+    for number, each in enumerate(solved):
+        if each.answer.name == "simulation":
+            known = as_json(results)
+            assert isinstance(known, dict)
+            answer = compared(each.answer, known, place.folder, comm)
+            assert isinstance(answer.results, dict)
+            solved[number] = replace(each, answer=answer)
+            place.write_text(CSV, comparison_csv(as_json(answer.results["rows"])))  # type: ignore[arg-type]
+
+
 def _unseen(share: float, text: str) -> None:
     """Progress between two problems, of which there is none."""
 
@@ -161,7 +178,7 @@ def _results(case: Case, status: str, mesh: Mapping[str, int], solved: Sequence[
     """``results.json`` without the verdict and what differs from run to run."""
     entries: dict[str, object] = {"schema": 1, "title": case.title, "status": status, "mesh": dict(mesh)}
     answers = [each.answer for each in solved]
-    if solved:
+    if solved and solved[0].about:
         entries["generator"] = solved[0].about
     entries |= {answer.name: answer.results for answer in answers}
     if case.probes and answers:

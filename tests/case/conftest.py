@@ -15,8 +15,7 @@ Failing = Callable[..., list[str]]
 
 @pytest.fixture
 def everything_available(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if every solver were there."""
-    monkeypatch.setattr(loading, "UNAVAILABLE", {})
+    """As if all sections went together."""
     monkeypatch.setattr(loading, "NOT_TOGETHER", {})
 
 

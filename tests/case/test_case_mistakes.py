@@ -10,8 +10,8 @@ import pytest
 from case_texts import GOOD, changed
 
 from fpsolver.case import BadCase, load
-from fpsolver.case.availability import NOT_TOGETHER, UNAVAILABLE
 from fpsolver.case.schema import KEYS, LISTS, Key, Kind
+from fpsolver.case.together import NOT_TOGETHER
 
 TEN = """\
 titel = "ten mistakes"
@@ -184,18 +184,6 @@ def test_every_misspelt_key_is_answered(mistakes, key: Key) -> None:
     wrong = key.name[:-1] + key.name[-1] * 2
     found = mistakes(f"{heading(key.section)}\n{wrong} = 1\n{around(key)}")
     assert any(f"unknown key; did you mean {key.name}?" in message for message in found), found
-
-
-@pytest.mark.parametrize("entry", UNAVAILABLE)
-def test_what_is_not_available_is_refused_only_when_it_is_right(mistakes, tmp_path: Path, entry: str) -> None:
-    additions = {
-        "simulation": ("[[probe]]", "[simulation]\n[[probe]]"),
-    }  # fmt: skip
-    for name in ("a.npz", "a.py"):
-        (tmp_path / name).write_text("")
-    found = mistakes(changed(*additions[entry]))
-    assert all("is not available in this version" in message for message in found), found
-    assert any(UNAVAILABLE[entry] in message for message in found)
 
 
 @pytest.mark.parametrize(("first", "second"), NOT_TOGETHER)

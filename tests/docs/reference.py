@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fpsolver.case.availability import UNAVAILABLE
 from fpsolver.case.schema import FREE, LISTS, SECTIONS, Key, Kind
 
 PAGE = Path(__file__).parents[2] / "docs" / "case-file.md"
@@ -31,11 +30,9 @@ def tables() -> str:
 
 def _section(name: str, keys: dict[str, Key]) -> str:
     head = f"`[[{name}]]`" if name in LISTS else f"`[{name}]`" if name else "Top of the file"
-    top = name.split(".")[0]
-    note = f"\nNot available yet: {UNAVAILABLE[top]}.\n" if top in UNAVAILABLE else ""
     rows = ["| key | what stands there | default | unit | meaning |", "|---|---|---|---|---|"]
     rows += [_row(key) for key in keys.values()]
-    return f"### {head}\n{note}\n" + "\n".join(rows) + "\n"
+    return f"### {head}\n\n" + "\n".join(rows) + "\n"
 
 
 def _row(key: Key) -> str:
@@ -71,13 +68,8 @@ def _default(key: Key) -> str:
 
 
 def _meaning(key: Key) -> str:
-    missing = [UNAVAILABLE[key.dotted]] if key.dotted in UNAVAILABLE else []
-    prefix = f"{key.dotted}="
-    later = [word.removeprefix(prefix) for word in UNAVAILABLE if word.startswith(prefix)]
-    notes = [f" **Not available yet**: {remedy}." for remedy in missing]
-    notes += [f" Not available yet: {', '.join(later)}."] if later else []
     example = f" Example: `{key.example}`." if key.example else ""
-    return f"{key.help}.{example}{''.join(notes)}"
+    return f"{key.help}.{example}"
 
 
 if __name__ == "__main__":

@@ -95,7 +95,11 @@ def test_looking_at_a_case_runs_nothing(tmp_path: Path) -> None:
         ("0.6 + 0 * x", "-0.6 + 0 * x", "covariance(points) has a negative eigenvalue"),
         ("s, s,", "s, 2 * s,", "covariance(points) is not symmetric at"),
         ("axis=1)\n\n    def cov", "axis=0)\n\n    def cov", "gradient(points) has the shape (2, 100)"),
-        ("x, y = points.T\n        return self", "x, y = 1 / 0\n        return self", "m.py:9: in loss: ZeroDivisionError"),
+        (
+            "x, y = points.T\n        return self",
+            "x, y = 1 / 0\n        return self",
+            "m.py:9: in loss: ZeroDivisionError",
+        ),
         ("import numpy", "import nothing_like_it", "m.py:1: in <module>: ModuleNotFoundError"),
         ("class Landscape", "class Other", "has no class Landscape; its classes are Other"),
         ("class Landscape:", "class Landscape", "m.py:4: SyntaxError"),

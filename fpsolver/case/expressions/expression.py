@@ -133,20 +133,31 @@ class Program:
         """The values of all expressions, each a new float64 array of the broadcast shape of ``values``."""
         arrays = {name: np.asarray(value, dtype=np.float64) for name, value in values.items()}
         shape = np.broadcast_shapes(*(array.shape for array in arrays.values()))
-        known: dict[Node, Array] = {}
         with np.errstate(all="ignore"):
-            for node in self._order:
-                if node.op == "constant":
-                    known[node] = np.asarray(node.leaf, dtype=np.float64)
-                elif node.op == "variable":
-                    known[node] = arrays[str(node.leaf)]
-                else:
-                    operation = node.leaf if callable(node.leaf) else OPERATIONS[node.op]
-                    known[node] = operation(*[known[arg] for arg in node.args])
-                    for arg in self._used_up.get(node, ()):
-                        del known[arg]
+            found = self.bare(arrays)
         inputs = {id(array) for array in arrays.values()}
-        return [_own(known[root], shape, inputs, self._roots.count(root) > 1) for root in self._roots]
+        return [
+            _own(array, shape, inputs, self._roots.count(root) > 1)
+            for array, root in zip(found, self._roots, strict=True)
+        ]
+
+    def bare(self, arrays: Mapping[str, Array]) -> list[Array]:
+        """The values as they come: not broadcast, and some of them may be one array, or one of ``arrays``, themselves.
+
+        For whoever evaluates small arrays many times and only reads the values; warnings of numpy are the caller's.
+        """
+        known: dict[Node, Array] = {}
+        for node in self._order:
+            if node.op == "constant":
+                known[node] = np.asarray(node.leaf, dtype=np.float64)
+            elif node.op == "variable":
+                known[node] = arrays[str(node.leaf)]
+            else:
+                operation = node.leaf if callable(node.leaf) else OPERATIONS[node.op]
+                known[node] = operation(*[known[arg] for arg in node.args])
+                for arg in self._used_up.get(node, ()):
+                    del known[arg]
+        return [known[root] for root in self._roots]
 
 
 def _own(array: Array, shape: tuple[int, ...], inputs: set[int], shared: bool) -> Array:

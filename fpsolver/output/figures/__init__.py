@@ -27,6 +27,8 @@ from fpsolver.output.figures.mean_path import mean_path
 from fpsolver.output.figures.noisy_sgd import noisy_sgd
 from fpsolver.output.figures.regions import regions
 from fpsolver.output.figures.scene import density_3d
+from fpsolver.output.figures.sgd_limit import sgd_limit
+from fpsolver.output.figures.simulation import simulation
 from fpsolver.output.figures.spectrum import spectrum
 from fpsolver.output.figures.splitting import splitting
 from fpsolver.output.figures.stationary import stationary
@@ -62,6 +64,8 @@ FIGURES: dict[str, Callable[[Run], Finish]] = {
     "committor": _at_once(committor),
     "splitting": _at_once(splitting),
     "concentration": _at_once(concentration),
+    "simulation": _at_once(simulation),
+    "sgd_limit": _at_once(sgd_limit),
     "convergence": _at_once(convergence),
     "fields": _at_once(fields),
     "density_3d": density_3d,

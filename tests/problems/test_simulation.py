@@ -1,0 +1,118 @@
+"""Walkers beside the equation: the same numbers on any number of ranks, agreement, and where they have to disagree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mpi4py import MPI
+
+from fpsolver import load
+from fpsolver.errors import SolverFailed, Stopped
+from fpsolver.model import build
+from fpsolver.problems.keeper import Forgetful
+from fpsolver.problems.simulation.problem import Surroundings, simulated
+from fpsolver.problems.simulation.rounds import shared
+from fpsolver.quantity import Quantity
+from fpsolver.simulation.blocks import Block, Work
+from fpsolver.study.comparison import compared
+from tests.equations import COMM
+
+TEXT = """
+[domain]
+lower = [-2.0]
+upper = [2.0]
+cells = [40]
+[loss]
+expression = "(x**2 - 1)**2/4"
+[noise]
+diffusion = 0.2
+[regions]
+left = "x < 0"
+[evolution]
+initial = { point = [-1.0] }
+output_times = [1.0, 2.0]
+[[exit]]
+region = "left"
+start = [[-1.0]]
+[simulation]
+walkers = 12000
+step = 0.05
+max_time = 20.0
+"""
+
+
+def around(comm: MPI.Intracomm) -> Surroundings:
+    return Surroundings(comm, lambda: None, lambda share, text: None, lambda line: None, Forgetful())
+
+
+def case_of(folder: Path, *overrides: str) -> Any:
+    path = folder / "case.toml"
+    if COMM.rank == 0:
+        path.write_text(TEXT)
+    COMM.barrier()
+    return load(path, overrides)
+
+
+@pytest.mark.parallel
+def test_numbers_do_not_depend_on_the_ranks(shared_folder: Path) -> None:
+    """All ranks together find to the last bit what one of them finds alone; another seed finds something else."""
+    case = case_of(shared_folder)
+    together, alone = (simulated(case, build(case), around(comm)).results for comm in (COMM, MPI.COMM_SELF))
+    assert together == alone
+    other = case_of(shared_folder, "simulation.seed=2", "simulation.walkers=12000")
+    assert simulated(other, build(other), around(COMM)).results != together
+
+
+@pytest.mark.parallel
+def test_an_error_of_one_block_ends_all_ranks() -> None:
+    def begin(number: int) -> Work:
+        yield
+        if number == 2:
+            raise SolverFailed("astray")
+        return Block({}, {})
+
+    with pytest.raises(SolverFailed, match="astray"):
+        shared(COMM, "test", 5, begin, Forgetful(), lambda: None, lambda share: None)
+
+
+@pytest.mark.parallel
+def test_a_stop_is_heard_between_rounds() -> None:
+    def begin(number: int) -> Work:
+        while True:
+            yield
+
+    def stop() -> None:
+        raise Stopped("now")
+
+    with pytest.raises(Stopped):
+        shared(COMM, "test", 3, begin, Forgetful(), stop, lambda share: None)
+
+
+def rows_beside(folder: Path, mean: float) -> Any:
+    case = case_of(folder)
+    answer = simulated(case, build(case), around(COMM))
+    starts = [{"mean": {"value": mean, "error": 0.0}}]
+    found = compared(answer, {"exit": [{"starts": starts}]}, folder, COMM)
+    assert isinstance(found.results, dict)
+    rows = found.results["rows"]
+    return next(row for row in rows if row["quantity"].startswith("mean time")), found.warnings  # type: ignore[union-attr]
+
+
+def test_a_right_time_agrees_and_a_wrong_one_is_told(shared_folder: Path) -> None:
+    """The right one by quadrature: E τ = ∫∫ e^((f(y) - f(v))/D)/D over -1 < y < 0, -2 < v < y."""
+    import numpy as np
+    from scipy.integrate import dblquad
+
+    def inner(v: float, y: float) -> float:
+        return float(np.exp(((y * y - 1) ** 2 - (v * v - 1) ** 2) / 0.8) / 0.2)
+
+    exact = dblquad(inner, -1.0, 0.0, -2.0, lambda y: y)[0]
+    row, warnings = rows_beside(shared_folder, exact)
+    assert isinstance(row["pde"], Quantity)
+    assert row["agrees"]
+    assert not any("differ from those of the equation" in warning for warning in warnings)
+    row, warnings = rows_beside(shared_folder, 1.5 * exact)
+    assert not row["agrees"]
+    assert any("1 of 1 numbers differ from those of the equation" in warning for warning in warnings)
