@@ -74,9 +74,7 @@ def test_mistakes_of_arrays(mistakes: Callable[..., list[str]], tmp_path: Path, 
     ("name", "formula"),
     [("squared", "(t - w*x)**2/2"), ("logistic", "log(1 + exp(w*x)) - t*w*x")],
 )
-def test_a_named_loss_is_its_formula(
-    load_text: Callable[..., Any], tmp_path: Path, name: str, formula: str
-) -> None:
+def test_a_named_loss_is_its_formula(load_text: Callable[..., Any], tmp_path: Path, name: str, formula: str) -> None:
     """With derivatives up to second order, as the noise needs them."""
     (tmp_path / "d.csv").write_text(ROWS)
     named = load_text(HEAD + LOGISTIC.replace("logistic", name) + CLASSES + TAIL).loss.expression

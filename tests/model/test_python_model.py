@@ -95,7 +95,11 @@ def test_looking_at_a_case_runs_nothing(tmp_path: Path) -> None:
         ("0.6 + 0 * x", "-0.6 + 0 * x", "covariance(points) has a negative eigenvalue"),
         ("s, s,", "s, 2 * s,", "covariance(points) is not symmetric at"),
         ("axis=1)\n\n    def cov", "axis=0)\n\n    def cov", "gradient(points) has the shape (2, 100)"),
-        ("x, y = points.T\n        return self", "x, y = 1 / 0\n        return self", "m.py:9: in loss: ZeroDivisionError"),
+        (
+            "x, y = points.T\n        return self",
+            "x, y = 1 / 0\n        return self",
+            "m.py:9: in loss: ZeroDivisionError",
+        ),
         ("import numpy", "import nothing_like_it", "m.py:1: in <module>: ModuleNotFoundError"),
         ("class Landscape", "class Other", "has no class Landscape; its classes are Other"),
         ("class Landscape:", "class Landscape", "m.py:4: SyntaxError"),
@@ -144,7 +148,8 @@ def test_a_framework_differentiates(tmp_path: Path, name: str) -> None:
 
 
 def test_momentum_takes_a_class_of_the_position(tmp_path: Path) -> None:
-    text = "class Well:\n    def loss(self, p):\n        return p[:, 0]**4\n    def gradient(self, p):\n        return 4*p**3\n"
+    text = "class Well:\n    def loss(self, p):\n        return p[:, 0]**4\n"
+    text += "    def gradient(self, p):\n        return 4*p**3\n"
     toml = '[domain]\nlower = [-2.0, -3.0]\nupper = [2.0, 3.0]\ncells = [4, 4]\ncoordinates = ["x", "v"]\n'
     toml += '[loss]\npython = "m.py:Well"\n[noise]\ndiffusion = 0.1\n[momentum]\nfriction = 1.0\n'
     found = build(case(tmp_path, text, toml))(np.array([[0.5, 1.0]]))
