@@ -94,7 +94,7 @@ class Network:
         from torch.func import grad
 
         slopes = (grad(lambda at, x=x, y=y: self._losses(at, x, y).sum())(point) for x, y in self._batches)
-        total: Tensor = sum(slopes) / self.samples  # type: ignore[assignment]
+        total: Tensor = sum(slopes) / self.samples
         return total
 
     def random(self, count: int, seed: int = 0) -> Tensor:

@@ -148,7 +148,8 @@ def test_a_framework_differentiates(tmp_path: Path, name: str) -> None:
 
 
 def test_momentum_takes_a_class_of_the_position(tmp_path: Path) -> None:
-    text = "class Well:\n    def loss(self, p):\n        return p[:, 0]**4\n    def gradient(self, p):\n        return 4*p**3\n"
+    text = "class Well:\n    def loss(self, p):\n        return p[:, 0]**4\n"
+    text += "    def gradient(self, p):\n        return 4*p**3\n"
     toml = '[domain]\nlower = [-2.0, -3.0]\nupper = [2.0, 3.0]\ncells = [4, 4]\ncoordinates = ["x", "v"]\n'
     toml += '[loss]\npython = "m.py:Well"\n[noise]\ndiffusion = 0.1\n[momentum]\nfriction = 1.0\n'
     found = build(case(tmp_path, text, toml))(np.array([[0.5, 1.0]]))
