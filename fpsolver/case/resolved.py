@@ -52,6 +52,8 @@ def resolve(
     noise = case["noise"]
     if "learning_rate" in noise:
         noise.setdefault("covariance", "samples")
+    else:
+        noise.pop("replacement", None)  # of batches, which there are none of
     first = {name: case[name] for name in _ORDER if name in case}
     return first | {name: value for name, value in case.items() if name not in first}
 

@@ -115,14 +115,16 @@ def sgd_limit(
     return ExitCode.DONE
 
 
-def order(line: Sequence[Difference]) -> float | None:
-    """The slope of log |difference| over log η, where at least two differences are larger than their intervals."""
+def order(line: Sequence[Difference]) -> tuple[float, float] | None:
+    """The slope of log |difference| over log η and its interval, where two differences are larger than theirs."""
     clear = [each for each in line if abs(each.value) > each.half]
     if len(clear) < 2:
         return None
-    logs = np.log([[each.rate, abs(each.value)] for each in clear])
-    weights = [abs(each.value) / each.half if each.half > 0.0 else 1e6 for each in clear]
-    return float(np.polyfit(logs[:, 0], logs[:, 1], 1, w=weights)[0])
+    rates, values = np.log([[each.rate, abs(each.value)] for each in clear]).T
+    weights = np.array([min(abs(each.value) / max(each.half, 1e-300), 1e6) for each in clear]) ** 2
+    apart = rates - weights @ rates / weights.sum()
+    spread = float(weights @ apart**2)
+    return float(weights @ (apart * values)) / spread, 1.0 / math.sqrt(spread)
 
 
 def _unsaid(line: str) -> None:
@@ -141,9 +143,9 @@ def _note(found: dict[str, list[Difference]], row: Mapping[str, object], rate: f
 
 def _entry(line: Sequence[Difference]) -> dict[str, object]:
     known = order(line)
-    why = None if known is not None else "fewer than two differences are larger than their intervals"
+    missing = Quantity(None, why="fewer than two differences are larger than their intervals")
     differences = {f"at learning rate {each.rate:g}": Quantity(each.value, each.half) for each in line}
-    return {**differences, "order": Quantity(known, why=why or "fitted")}
+    return {**differences, "order": missing if known is None else Quantity(*known)}
 
 
 def _shown(found: Mapping[str, Sequence[Difference]], rates: Sequence[float]) -> tuple[list[str], list[list[str]]]:
@@ -154,7 +156,7 @@ def _shown(found: Mapping[str, Sequence[Difference]], rates: Sequence[float]) ->
             [
                 name,
                 *(f"{each.value:+.4f} +- {each.half:.4f}" for each in line),
-                "–" if known is None else f"{known:.2f}",
+                "–" if known is None else f"{known[0]:.2f} +- {known[1]:.2f}",
             ]
         )
     return ["quantity", *(f"{rate:g}" for rate in rates), "order"], rows

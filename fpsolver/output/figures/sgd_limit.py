@@ -40,16 +40,19 @@ def sgd_limit(run: Run) -> Figure | None:
     if not steepest:
         return None
     rate, size = max(steepest, key=lambda pair: pair[1])
-    guide = np.array([rate / 16.0, rate])
+    every = sorted({float(key.removeprefix(_PREFIX)) for entry in lines.values() for key in entry if _PREFIX in key})
+    guide = np.array([every[0], rate])
     axes.plot(guide, 1.5 * size * guide / rate, ":", color="0.4", label="order 1")
     axes.set(xscale="log", yscale="log", xlabel="learning rate η")
     axes.set_ylabel(f"|SGD - diffusion| at t = {section.get('time'):g}")
-    axes.grid(alpha=0.3, which="both")
-    figure.legend(loc="outside right upper", frameon=False, fontsize=8)
+    axes.set_xticks(every, [f"{value:g}" for value in every])
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
+    figure.legend(loc="outside right center", frameon=False, fontsize=8)
     style.notes(figure, ["differences that are smaller than their intervals of 99 % are left out"])
     return figure
 
 
 def _order(entry: Mapping[str, Any]) -> str:
     value = entry["order"]["value"]
-    return "" if value is None else f": order {value:.2f}"
+    return "" if value is None else f": order {value:.2f} ± {entry['order']['error']:.1f}"
