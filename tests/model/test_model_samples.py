@@ -186,3 +186,28 @@ def test_any_data_any_cut(write: Write, rows: list[tuple[int, int]], block: int,
     np.testing.assert_allclose(found.loss, (residual**2).mean(axis=1) / 2, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(found.gradient, gradients.mean(axis=2), rtol=1e-12, atol=1e-13)
     np.testing.assert_allclose(found.diffusion, 0.125 * covariance, rtol=1e-11, atol=1e-13)
+
+
+def test_a_hundred_thousand_samples_fit_into_little_memory(tmp_path: Path) -> None:
+    """Named logistic loss on arrays: against numpy, and with temporaries that do not grow with samples times points."""
+    rng = np.random.default_rng(7)
+    inputs = rng.normal(size=(100_000, 2))
+    labels = (inputs @ [1.0, -0.5] + rng.logistic(size=100_000) > 0.0).astype(float)
+    np.savez(tmp_path / "d.npz", x=inputs, t=labels)
+    text = "[domain]\nlower = [-2.0, -2.0]\nupper = [2.0, 2.0]\ncells = [4, 4]\ncoordinates = ['a', 'b']\n"
+    text += "[loss]\nname = 'logistic'\nprediction = 'a*u + b*v'\ntarget = 't'\n[data]\nfile = 'd.npz'\n"
+    text += "columns = { u = 'x[0]', v = 'x[1]', t = 't' }\n[noise]\nlearning_rate = 2.0\nbatch_size = 1\n"
+    (tmp_path / "case.toml").write_text(text)
+    model = build(load(tmp_path / "case.toml"))
+    points = 2 * random_points(50, 2)
+    tracemalloc.start()
+    found = model(points)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20e6  # one array of samples times points alone would have 40
+    for i, point in enumerate(points[:3]):
+        wrong = 1.0 / (1.0 + np.exp(-inputs @ point)) - labels
+        np.testing.assert_allclose(found.gradient[i], (inputs * wrong[:, None]).mean(axis=0), rtol=1e-10, atol=1e-13)
+        np.testing.assert_allclose(
+            found.diffusion[i], np.cov(inputs * wrong[:, None], rowvar=False, bias=True), rtol=1e-10, atol=1e-13
+        )
