@@ -125,7 +125,7 @@ def _allowed(row: Row, pde: Quantity) -> float:
 def _agrees(row: Row, pde: Quantity | None) -> bool | None:
     """Whether equation and diffusion differ by no more than the interval, the error and the step explain."""
     sde = row["sde"]
-    if pde is None or pde.value is None or sde.value is None:
+    if pde is None or pde.value is None or sde.value is None or sde.why is not None:
         return None
     return bool(abs(pde.value - sde.value) <= _allowed(row, pde))
 

@@ -39,7 +39,7 @@ start = [[-1.0]]
 [simulation]
 walkers = 12000
 step = 0.05
-max_time = 20.0
+max_time = 80.0
 """
 
 

@@ -54,5 +54,5 @@ def sgd_limit(run: Run) -> Figure | None:
 
 
 def _order(entry: Mapping[str, Any]) -> str:
-    value = entry["order"]["value"]
-    return "" if value is None else f": order {value:.2f} ± {entry['order']['error']:.1f}"
+    value, error = entry["order"]["value"], entry["order"]["error"]
+    return "" if value is None or error is None else f": order {value:.2f} ± {error:.1f}"

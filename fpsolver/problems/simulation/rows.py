@@ -22,6 +22,9 @@ Row = dict[str, object]
 
 NOBODY = "no walker is left"
 
+FEW = 0.01
+"""Share of walkers that have not left up to which a mean time is one that can be compared."""
+
 
 def evolution_rows(ensemble: Ensemble, blocks: Mapping[str, Sequence[Block]], case: Case, walkers: int) -> list[Row]:
     """Masses, means, covariances and mean losses at the times of the ensemble.
@@ -94,9 +97,17 @@ def exit_rows(ensemble: Ensemble, lives: Mapping[str, Lifetimes], coarse: Lifeti
 
     def row(label: str, entry: Sequence[object], pick: Callable[[Lifetimes], Estimate | None]) -> Row:
         value, twice = pick(lives["sde"]), pick(coarse)
+        open_ended = entry[-1] == "mean"
         bias = None if value is None or twice is None else twice.value - value.value
-        found: Row = {"quantity": label, "entry": list(entry), "sde": _lasting(value, lives["sde"]), "step_bias": bias}
-        return found | ({"sgd": _lasting(pick(lives["sgd"]), lives["sgd"])} if "sgd" in lives else {})
+        found: Row = {
+            "quantity": label,
+            "entry": list(entry),
+            "sde": _lasting(value, lives["sde"], open_ended=open_ended),
+            "step_bias": bias,
+        }
+        return found | (
+            {"sgd": _lasting(pick(lives["sgd"]), lives["sgd"], open_ended=open_ended)} if "sgd" in lives else {}
+        )
 
     found = [
         row(f"mean time to leave {of}", [*start, "mean"], lambda each: each.mean)
@@ -120,8 +131,11 @@ def _survival(time: float, lives: Lifetimes) -> Estimate | None:
     return lives.survival.get(time)
 
 
-def _lasting(estimate: Estimate | None, lives: Lifetimes) -> Quantity:
-    """An estimate, or why there is none."""
+def _lasting(estimate: Estimate | None, lives: Lifetimes, *, open_ended: bool) -> Quantity:
+    """An estimate, or why there is none; of an open-ended one what it supposes, where more than few have not left."""
+    if estimate is not None and open_ended and lives.censored > FEW:
+        why = f"{lives.censored:.1%} had not left at t = {lives.end:.4g}: (time inside)/(exits), right without memory"
+        return Quantity(estimate.value, estimate.half, why=why)
     if estimate is not None:
         return Quantity(estimate.value, estimate.half)
     if lives.exits == 0:
