@@ -12,8 +12,11 @@ from pathlib import Path
 VERSION = "2.13.0"
 """Installed where FPSOLVER_TORCH=install is set."""
 
-PYTHONS = ("python3.11", sys.executable)
-"""Tried one after the other: wheels for a CPU alone may exist for one of them only."""
+PYTHON = "python3.11"
+"""Installed for it; `fpsolver.slices` needs no later one."""
+
+PATIENCE = 600.0
+"""Seconds for an installation."""
 
 
 class NoTorch(Exception):
@@ -36,13 +39,19 @@ def python_with_torch(folder: Path) -> str:
         raise NoTorch("it is not installed; FPSOLVER_TORCH names a Python that has it, or install")
     if wanted != "install":
         return wanted
-    tried = [found for name in PYTHONS if (found := shutil.which(name))]
-    for python in tried:
-        made = folder / Path(python).name
-        commands = (
-            [python, "-m", "venv", str(made)],
-            [str(made / "bin" / "pip"), "install", "-q", "--only-binary", ":all:", f"torch=={VERSION}", "numpy"],
-        )
-        if all(subprocess.run(words, capture_output=True, check=False).returncode == 0 for words in commands):
-            return str(made / "bin" / "python")
-    raise NoTorch(f"torch {VERSION} could not be installed by {', '.join(tried)}")
+    python = shutil.which(PYTHON)
+    if python is None:
+        raise NoTorch(f"there is no {PYTHON} to install it for")
+    made = folder / "torch"
+    commands = (
+        [python, "-m", "venv", str(made)],
+        [str(made / "bin" / "pip"), "install", "-q", "--only-binary", ":all:", f"torch=={VERSION}", "numpy"],
+    )
+    for words in commands:
+        try:
+            done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise NoTorch(f"{words[0]} took longer than {PATIENCE:g} s") from None
+        if done.returncode:
+            raise NoTorch(f"torch {VERSION} could not be installed: {done.stderr.strip().splitlines()[-1:]}")
+    return str(made / "bin" / "python")
