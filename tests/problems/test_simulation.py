@@ -116,3 +116,21 @@ def test_a_right_time_agrees_and_a_wrong_one_is_told(shared_folder: Path) -> Non
     row, warnings = rows_beside(shared_folder, 1.5 * exact)
     assert not row["agrees"]
     assert any("1 of 1 numbers differ from those of the equation" in warning for warning in warnings)
+
+
+def test_sgd_is_compared_at_its_iterations_alone(tmp_path: Path) -> None:
+    """Catches a spread that SGD has not had the time for, taken for a failure of its diffusion."""
+    (tmp_path / "data.csv").write_text("t\n-1.0\n0.5\n2.0\n")
+    (tmp_path / "case.toml").write_text(
+        "[domain]\nlower = [-3.0]\nupper = [3.0]\ncells = [8]\n"
+        "[data]\nfile = 'data.csv'\ncolumns = { t = 't' }\n[loss]\nper_sample = '(x - t)**2/2'\n"
+        "[noise]\nlearning_rate = 0.5\nbatch_size = 1\ncovariance = 'samples'\n"
+        "[evolution]\ninitial = { point = [0.5] }\noutput_times = [0.2, 1.0, 1.004]\n"
+        "[simulation]\nkind = 'sgd'\nwalkers = 100\nmax_time = 2.0\n"
+    )
+    case = load(tmp_path / "case.toml")
+    answer = simulated(case, build(case), around(MPI.COMM_SELF))
+    rows = {row["time"]: row["sgd"] for row in answer.results["rows"] if row["quantity"] == "mean of x"}
+    assert rows[0.2].value is None
+    assert "multiples of 0.5" in rows[0.2].why
+    assert rows[1.0].value == rows[1.004].value is not None

@@ -21,6 +21,10 @@ from fpsolver.simulation.plan import Ensemble
 Row = dict[str, object]
 
 NOBODY = "no walker is left"
+BETWEEN = "SGD has no iteration then; write output_times that are multiples of {:g}"
+
+AT_ONCE = 0.01
+"""An iteration counts as one at a time that it misses by no more than this share of the time."""
 
 FEW = 0.01
 """Share of walkers that have not left up to which a mean time is one that can be compared."""
@@ -50,9 +54,18 @@ def evolution_rows(ensemble: Ensemble, blocks: Mapping[str, Sequence[Block]], ca
             row: Row = {"quantity": label, "time": time, "column": column, "sde": _quantity(value, NOBODY)}
             row["step_bias"] = None if value is None or twice is None else twice.value - value.value
             if "sgd" in blocks:
-                row["sgd"] = _quantity(_pick(sgd, column, case), NOBODY)
+                row["sgd"] = _of_sgd(sgd, column, case, time)
             found.append(row)
     return found
+
+
+def _of_sgd(moments: Moments | None, column: str, case: Case, time: float) -> Quantity:
+    """What SGD says, unless its iterations miss the time."""
+    step = case.step_time
+    assert step is not None
+    if abs(round(time / step) * step - time) > AT_ONCE * time:
+        return Quantity(None, why=BETWEEN.format(step))
+    return _quantity(_pick(moments, column, case), NOBODY)
 
 
 def _labels(case: Case) -> Iterator[tuple[str, str]]:
