@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 _WIDEST = 3.0  # differences beyond so many times what is allowed are drawn at the edge
 _MOST = 60  # rows
+_LONGEST = 36  # characters of a line beside a row
 
 Row = Mapping[str, Any]
 
@@ -59,7 +61,7 @@ def _differences(axes: Axes, rows: Sequence[Row]) -> None:
             apart = (sgd["value"] - pde["value"]) / allowed
             _mark(axes, apart, (sgd["error"] or 0.0) / allowed, place + 0.3, style.GREEN, "s", "SGD")
     axes.set(xlim=(-_WIDEST - 0.3, _WIDEST + 0.3), ylim=(len(rows) - 0.4, -0.6))
-    axes.set_yticks(range(len(rows)), [_name(row) for row in rows], fontsize=7)
+    axes.set_yticks(range(len(rows)), [_name(row) for row in rows], fontsize=6.5, linespacing=1.05)
     axes.set_xlabel("(walkers less equation) / what is allowed")
     axes.grid(axis="x", alpha=0.3)
     handles, labels = axes.get_legend_handles_labels()
@@ -110,4 +112,5 @@ def _has(row: Row, method: str) -> bool:
 
 
 def _name(row: Row) -> str:
-    return str(row["quantity"]) + (f", t = {row['time']:.3g}" if row.get("time") is not None else "")
+    name = str(row["quantity"]) + (f", t = {row['time']:.3g}" if row.get("time") is not None else "")
+    return textwrap.fill(name, _LONGEST)
