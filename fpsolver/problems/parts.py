@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from fpsolver.certificate import Check
 from fpsolver.generator.generator import Generator
@@ -15,6 +16,8 @@ from fpsolver.problems.base import Answer, Setting
 from fpsolver.problems.keeper import Kept
 from fpsolver.problems.packing import leaves, packed, packed_summary, unpacked, unpacked_summary
 from fpsolver.quantity import Quantity
+
+Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,10 @@ def solved_parts(name: str, setting: Setting, wanted: Sequence[Wanted]) -> Answe
     parts = []
     for number, each in enumerate(wanted, start=1):
         setting.heartbeat()
-        parts.append(_recalled(setting, each) or _found(setting, each))
+        if len(wanted) == 1:  # the whole is kept right after it
+            parts.append(each.solve(setting))
+        else:
+            parts.append(_recalled(setting, each) or _found(setting, each))
         setting.progress(number / len(wanted), each.title)
     rows = range(len(parts[0].probes))
     return Answer(
@@ -108,18 +114,14 @@ def _found(setting: Setting, wanted: Wanted) -> Part:
         "about": part.about,
         "curved": setting.of_mesh.get(("curved", wanted.region)),
     }
-    fields = {name: values for name, values in setting.recorder.static.items() if name not in before}
-    points = np.zeros((0, setting.case.dimension))
-    if fields:
-        lattice = setting.lattice[0]
-        points = lattice.points[:, : lattice.dimension]
+    points, fields = fields_since(setting, before)
     setting.keeper.keep(wanted.key, facts | {"has_fields": bool(fields)}, points, fields)
     return part
 
 
 def _recalled(setting: Setting, wanted: Wanted) -> Part | None:
     kept = setting.keeper.recall(wanted.key)
-    if kept is None or not _fields_recalled(setting, kept):
+    if kept is None or not fields_recalled(setting, kept):
         return None
     facts: dict[str, Any] = kept.facts
     if facts["curved"] is not None:
@@ -131,8 +133,17 @@ def _recalled(setting: Setting, wanted: Wanted) -> Part | None:
     return Part(results, None, checks, unpacked(facts["probes"]), facts["warnings"], summary, facts["about"])
 
 
-def _fields_recalled(setting: Setting, kept: Kept) -> bool:
-    """Whether the fields of a part are there again; they are not where they were kept for another lattice."""
+def fields_since(setting: Setting, before: Collection[str]) -> tuple[Array, Mapping[str, Array]]:
+    """The static fields beside those named, and this rank's points (n, d) of them, none without fields. Collective."""
+    fields = {name: values for name, values in setting.recorder.static.items() if name not in before}
+    if not fields:
+        return np.zeros((0, setting.case.dimension)), fields
+    lattice = setting.lattice[0]
+    return lattice.points[:, : lattice.dimension], fields
+
+
+def fields_recalled(setting: Setting, kept: Kept) -> bool:
+    """Whether the fields that were kept are there again; not where they belong to another lattice. Collective."""
     if not kept.facts["has_fields"]:
         return True
     lattice = setting.lattice[0]

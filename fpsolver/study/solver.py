@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
@@ -11,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fpsolver.problems import Problem, Setting
-from fpsolver.problems.parts import about
+from fpsolver.problems.parts import about, fields_recalled, fields_since
 from fpsolver.runtime import Console, Timing
 from fpsolver.study.beats import Beats
 from fpsolver.study.errors import INTERRUPTED, SWITCHED_OFF, parts_of, with_errors, without_errors
@@ -87,16 +86,8 @@ class Solver:
     def _recalled(self, name: str) -> tuple[Solved, bool] | None:
         """What an earlier part of the run found, and whether its errors were estimated."""
         entry = self._keeper.recall(_entry(name))
-        if entry is None:
+        if entry is None or not fields_recalled(self._setting, entry):
             return None
-        lattice = self._setting.lattice[0] if entry.facts["has_fields"] else None
-        fields: Mapping[str, Array] | None = {}
-        if lattice is not None:
-            fields = entry.at(lattice.points[:, : lattice.dimension])
-        if fields is None:
-            return None
-        if lattice is not None:
-            self._records.fields(lattice, fields)
         found = Solved.of_facts(entry.facts["solved"])
         for part, count in found.curved.items():
             self._setting.of_mesh.once(("curved", part), partial(int, count))
@@ -108,11 +99,7 @@ class Solver:
         return found, entry.facts["judged"]
 
     def _keep(self, name: str, found: Solved, before: set[str], *, judged: bool) -> None:
-        fields = {key: values for key, values in self._records.static.items() if key not in before}
-        points = np.zeros((0, self._setting.case.dimension))
-        if fields:
-            lattice = self._setting.lattice[0]
-            points = lattice.points[:, : lattice.dimension]
+        points, fields = fields_since(self._setting, before)
         facts = {
             "solved": found.as_facts(),
             "judged": judged,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -41,7 +42,6 @@ def test_a_right_table_is_read(load_text: Callable[..., Any], tmp_path: Path) ->
 
 
 def test_hdf5_is_the_same(load_text: Callable[..., Any], tmp_path: Path) -> None:
-    h5py = pytest.importorskip("h5py")
     np.savez(tmp_path / "t.npz", **arrays())
     with h5py.File(tmp_path / "t.h5", "w") as file:
         for name, value in arrays().items():
