@@ -10,19 +10,13 @@ import numpy as np
 from fpsolver.case.expressions import Expression, applied, constant_expression
 from fpsolver.case.files import existing
 from fpsolver.case.reading import Reader, Values, exactly_one
+from fpsolver.case.schema_loss import OF_DATA
 from fpsolver.case.sections import Data, Loss, PythonClass
 from fpsolver.case.table import read_table
 from fpsolver.case.wording import shown
 
 SOURCES = ("expression", "per_sample", "name", "table", "python")
-OF_DATA = ("per_sample", "name")
 NAMED = ("prediction", "target")
-
-
-def is_of_data(raw: Mapping[str, Any]) -> bool:
-    """Whether the loss of a case is a mean over the rows of its data."""
-    loss = raw.get("loss")
-    return isinstance(loss, dict) and any(key in loss for key in OF_DATA)
 
 
 def read_loss(reader: Reader, data: Data | None) -> Loss | None:

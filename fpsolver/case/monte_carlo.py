@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from fpsolver.case.reading import Reader
 from fpsolver.case.schema import SECTIONS
+from fpsolver.case.schema_loss import is_of_data
 
 if TYPE_CHECKING:
     from fpsolver.case.sections import Data, Noise
@@ -40,9 +41,9 @@ def read_simulation(reader: Reader, noise: Noise | None) -> Simulation | None:
     kind, walkers, seed = (
         values.get(name, SECTIONS["simulation"][name].default) for name in ("kind", "walkers", "seed")
     )
-    loss, domain, boundary = (raw.get(name) for name in ("loss", "domain", "boundary"))
+    domain, boundary = (raw.get(name) for name in ("domain", "boundary"))
     if kind == "sgd":
-        _check_sgd(reader, noise, has_samples=isinstance(loss, dict) and "per_sample" in loss)
+        _check_sgd(reader, noise, has_samples=is_of_data(raw))
     if isinstance(domain, dict) and domain.get("shape") == "mesh":
         advice = 'write shape = "box" or "ball", or remove [simulation]'
         ledger.add(("simulation",), "walkers cannot reflect from the walls of a mesh file", advice)
@@ -59,7 +60,7 @@ def read_simulation(reader: Reader, noise: Noise | None) -> Simulation | None:
 def _check_sgd(reader: Reader, noise: Noise | None, *, has_samples: bool) -> None:
     path, ledger = ("simulation", "kind"), reader.ledger
     if not has_samples:
-        ledger.add(path, '"sgd" needs a loss per sample', 'write kind = "sde", or loss.per_sample with [data]')
+        ledger.add(path, '"sgd" needs a loss per sample', 'write kind = "sde", or loss.per_sample or name, with [data]')
     elif noise is not None and noise.batch_size is None:
         advice = 'write noise.learning_rate and batch_size, or kind = "sde"'
         ledger.add(path, '"sgd" needs a learning rate and a batch', advice)

@@ -28,6 +28,7 @@ def check_names(
     taken: dict[str, str] = {name: f"the function {name}" for name in FUNCTIONS}
     taken |= {name: f"the constant {name}" for name in CONSTANTS}
     words = {name: f"the operator {name}" for name in WORDS}
+    columns_of_runs = {"loss": "the column mean_loss of curves.csv"}
     groups: list[tuple[str, list[tuple[str, Path]]]] = [
         ("coordinate", list(coordinates)),
         ("parameter", [(name, ("parameters", name)) for name in parameters]),
@@ -37,6 +38,8 @@ def check_names(
     for group, names in groups:
         for name, path in names:
             reserved = taken if group == "region" else taken | words  # regions stand in no expression
+            if group == "coordinate":
+                reserved = reserved | columns_of_runs
             if not _NAME.match(name):
                 wrong = f"{shown(name)} cannot be the name of a {group}"
                 ledger.add(path, wrong, "write letters, digits and _, not starting with a digit")

@@ -7,8 +7,8 @@ from typing import Any, Literal
 from fpsolver.case.data import read_data
 from fpsolver.case.data_classes import read_classes
 from fpsolver.case.expressions import Expression, constant_expression
-from fpsolver.case.losses import is_of_data
 from fpsolver.case.reading import Reader, Values, exactly_one
+from fpsolver.case.schema_loss import is_of_data
 from fpsolver.case.sections import Data, Loss, Matrix, Noise
 
 Word = Literal["samples", "table", "python"]

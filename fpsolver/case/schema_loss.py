@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from fpsolver.case.keys import Key, Kind
 
-__all__ = ["LOSS"]
+__all__ = ["LOSS", "OF_DATA", "is_of_data"]
 
 K = Kind
+
+OF_DATA = ("per_sample", "name")
+"""Keys of losses that are means over the rows of the data."""
 
 LOSS: tuple[Key, ...] = (
     Key("loss", "expression", K.EXPRESSION, "the loss f", unit="loss", example='"(x**2 - 1)**2/4"'),
@@ -69,3 +75,9 @@ LOSS: tuple[Key, ...] = (
         example='["-y", "x"]',
     ),
 )
+
+
+def is_of_data(raw: Mapping[str, Any]) -> bool:
+    """Whether the loss of a case is a mean over the rows of its data."""
+    loss = raw.get("loss")
+    return isinstance(loss, dict) and any(key in loss for key in OF_DATA)

@@ -102,8 +102,8 @@ def _of_column(evolution: Mapping[str, Any], column: str, curves: Mapping[str, A
     """The entry of the results that a column ends with."""
     kind, _, name = column.partition("_")
     found: Any = None
-    if column == "mass":
-        found = evolution.get("mass")
+    if column in ("mass", "mean_loss"):
+        found = evolution.get(column)
     elif kind == "region":
         found = evolution.get("regions", {}).get(name)
     else:

@@ -84,7 +84,6 @@ def test_in_a_parabola_the_bound_is_the_second_moment(shared_folder: Path) -> No
     exact = np.exp(-4.0 * times) * 0.29 + 0.025 * (1.0 - np.exp(-4.0 * times))
     np.testing.assert_allclose(curves["moment_1"], exact, rtol=1e-6)
     np.testing.assert_allclose(curves["moment_bound_1"], exact, rtol=1e-6)
-    np.testing.assert_allclose(curves["mean_loss"], exact, rtol=1e-6)
     entry = found["minima"][0]
     assert (entry["lambda"].value, entry["T"].value) == pytest.approx((2.0, 0.05), rel=1e-6)
     assert entry["noise_floor"].value == pytest.approx(0.5, rel=1e-6)

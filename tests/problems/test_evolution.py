@@ -248,6 +248,25 @@ def test_a_point_becomes_the_exact_gaussian(shared_folder: Path) -> None:
     assert run.l1_error(exact.gaussian(mean, covariance)) < 1e-4
 
 
+@parallel
+@pytest.mark.parametrize("loss", ["x**2 + 2*y**2", "x**2 + 2*y**2 + 7"])
+def test_the_mean_loss_of_a_parabola(shared_folder: Path, loss: str) -> None:
+    """E[x^2] + 2 E[y^2] of an Ornstein-Uhlenbeck process; the error stated does not depend on a constant."""
+    run = evolved(
+        shared_folder,
+        box([-2.0, -2.0], [2.0, 2.0], (16, 16))
+        + f'[loss]\nexpression = "{loss}"\n[noise]\ndiffusion = 0.1\n'
+        + "[evolution]\ninitial = { gaussian = { mean = [0.5, -0.3], std = 0.2 } }\nend_time = 0.4\n",
+    )
+    moments = [
+        np.exp(-2.0 * rate * 0.4) * (mean**2 + 0.04) + 0.1 / rate * (1.0 - np.exp(-2.0 * rate * 0.4))
+        for rate, mean in ((2.0, 0.5), (4.0, -0.3))
+    ]
+    constant = 7.0 if "7" in loss else 0.0
+    found = run.results["mean_loss"]
+    assert found["value"] - constant == pytest.approx(moments[0] + 2.0 * moments[1], rel=1e-6)
+
+
 @pytest.mark.parametrize("method", ["krylov", "sdirk"])
 def test_both_methods_give_the_same_numbers(shared_folder: Path, method: str) -> None:
     text = two_wells((12, 9), end=3.0, more=f'method = "{method}"\ntolerance = 1e-6\n')

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from mpi4py import MPI
 
@@ -102,7 +103,6 @@ def rows_beside(folder: Path, mean: float) -> Any:
 
 def test_a_right_time_agrees_and_a_wrong_one_is_told(shared_folder: Path) -> None:
     """The right one by quadrature: E τ = ∫∫ e^((f(y) - f(v))/D)/D over -1 < y < 0, -2 < v < y."""
-    import numpy as np
     from scipy.integrate import dblquad
 
     def inner(v: float, y: float) -> float:
@@ -134,3 +134,31 @@ def test_sgd_is_compared_at_its_iterations_alone(tmp_path: Path) -> None:
     assert rows[0.2].value is None
     assert "multiples of 0.5" in rows[0.2].why
     assert rows[1.0].value == rows[1.004].value is not None
+
+
+def test_where_sgd_cannot_leave_the_run_says_that_the_approximation_breaks(tmp_path: Path) -> None:
+    """Gradients of single rows are ±0.38 off that of the loss, which is up to 2/(3 sqrt(3)) = 0.385 on the way out.
+
+    So SGD stays for ever between points that a step leads back between. Its diffusion leaves after some 450, half of
+    Kramers' time over the pass.
+    """
+    (tmp_path / "data.csv").write_text("t\n-0.38\n0.38\n")
+    (tmp_path / "case.toml").write_text(
+        "[domain]\nlower = [-2.0]\nupper = [2.0]\ncells = [8]\n"
+        "[data]\nfile = 'data.csv'\ncolumns = { t = 't' }\n[loss]\nper_sample = '(x**2 - 1)**2/4 + t*x'\n"
+        "[noise]\nlearning_rate = 0.65\nbatch_size = 1\ncovariance = 'samples'\n[regions]\nleft = 'x < 0'\n"
+        "[[exit]]\nregion = 'left'\nstart = [[-1.0]]\n"
+        "[simulation]\nkind = 'sgd'\nwalkers = 200\nstep = 0.1\nmax_time = 1500.0\n"
+    )
+    case = load(tmp_path / "case.toml")
+    answer = compared(simulated(case, build(case), around(MPI.COMM_SELF)), None, tmp_path, MPI.COMM_SELF)
+    row = answer.results["rows"][0]  # type: ignore[index,call-overload]
+    assert row["sgd"].value is None
+    assert row["sgd_above"] == pytest.approx(200 * 1500.0 / np.log(100.0), rel=1e-3)
+    x = np.linspace(-1.26, -0.53, 1001)
+    step = x - 0.65 * (x**3 - x)
+    assert step.min() - 0.65 * 0.38 >= x[0]
+    assert step.max() + 0.65 * 0.38 <= x[-1]
+    assert 350.0 < row["sde"].value < 700.0
+    (told,) = (warning for warning in answer.warnings if "the diffusion approximation breaks" in warning)
+    assert f"more than {row['sgd_above']:.3g} for SGD" in told

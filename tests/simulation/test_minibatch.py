@@ -54,6 +54,13 @@ def test_sgd_has_its_exact_mean_and_variance(folder: Path, replacement: bool) ->
         assert abs(found.covariance[0][0].value - variance) < 4.5 / Z99 * found.covariance[0][0].half
 
 
+def test_a_loss_by_name_is_that_loss_per_sample(folder: Path) -> None:
+    """The same formula, so the same walkers to the last bit."""
+    named = TEXT.replace('per_sample = "(t - x)**2/2"', 'name = "squared"\nprediction = "x"\ntarget = "t"')
+    one, other = (moments(case_of(folder, text), 1.0, 1_000, "sgd") for text in (TEXT, named))
+    assert one == other
+
+
 def test_the_noise_of_the_equation_is_that_of_the_batches(folder: Path) -> None:
     """D = η/(2B) Σ (N - B)/(N - 1); a batch of all rows has none."""
     point, full = np.array([[1.0]]), np.var(VALUES)

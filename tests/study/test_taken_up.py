@@ -65,6 +65,9 @@ CASES = {
     + '[[committor]]\nsource = "left_end"\ntarget = "right_end"\n',
     "arrhenius": NOISE
     + '[[exit]]\nregion = "slope"\nstart = [[-1, 0]]\nnoise_levels = [0.4, 0.2, 0.1]\n[run]\nerrors = true\n',
+    "simulation": NOISE
+    + EVOLUTION
+    + '[[exit]]\nregion = "left"\nstart = [[-1, 0]]\n[simulation]\nwalkers = 20000\nstep = 0.05\nmax_time = 10.0\n',
     "noisy SGD": '[domain]\nshape = "interval"\nlower = [-2]\nupper = [2]\ncells = [12]\n'
     + '[loss]\nexpression = "(x**2 - 1)**2/4 + 0.1*x"\n[noise]\ndiffusion = "max(x + 1, 0)**2/4"\n'
     + "[stationary]\nregularizations = [0.3, 0.1]\n[output]\nfigures = false\n[run]\nerrors = true\n",

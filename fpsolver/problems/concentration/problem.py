@@ -52,7 +52,7 @@ def solve_concentration(setting: Setting) -> Answer:
     of_mass = found["mass"]
     assert isinstance(of_mass, Quantity)
     floor = of_mass.floor
-    results: dict[str, object] = {"minima": [], **_loss(watcher, floor)}
+    results: dict[str, object] = {"minima": []}
     if not watcher.places:
         none = Quantity(None, why=NO_MINIMUM)
         results |= {"drift_regime_end": none}
@@ -83,7 +83,7 @@ def solve_concentration(setting: Setting) -> Answer:
                 checks.append(Check("concentration: second moment above its bound, relative", worst, EXCESS))
         entries.append(entry)
         summary += lines(place, entry, i + 1, wanted.share)
-    results = {"minima": entries, **_loss(watcher, floor), **_regime(setting, watcher)}
+    results = {"minima": entries, **_regime(setting, watcher)}
     summary += summary_of_regime(results)
     return Answer("concentration", results, evolved.answer.generator, checks, summary=summary)
 
@@ -94,16 +94,6 @@ def _step(setting: Setting) -> float:
         return 0.0
     longest = float(setting.cells.diameters[: setting.cells.owned].max(initial=0.0))
     return float(setting.domain.comm.allreduce(longest, MPI.MAX))
-
-
-def _loss(watcher: GatheringWatcher, floor: float) -> dict[str, object]:
-    """The mean loss at both ends."""
-    curve = watcher.curves["mean_loss"]
-    size = float(np.abs(curve).max())
-    return {
-        "mean_loss_at_start": Quantity(float(curve[0]), floor=floor * size, size=1e-3 * size),
-        "mean_loss": Quantity(float(curve[-1]), floor=floor * size, size=1e-3 * size),
-    }
 
 
 def _first_basins(setting: Setting) -> tuple[Array, Array]:

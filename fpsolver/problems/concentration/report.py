@@ -167,8 +167,6 @@ def excess(each: Gathering, curves: Mapping[str, Array], tolerance: float, step:
 def summary_of_regime(entry: Mapping[str, object]) -> Sequence[tuple[str, object]]:
     """Lines on the drift regime."""
     return [
-        ("mean loss at the start", entry["mean_loss_at_start"]),
-        ("mean loss at the end", entry["mean_loss"]),
         ("drift regime over at", entry["drift_regime_end"]),
     ]
 

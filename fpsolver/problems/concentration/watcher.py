@@ -1,4 +1,4 @@
-"""Looks on while a density evolves: how closely it gathers around each minimum, and what that costs in loss."""
+"""Looks on while a density evolves: how closely it gathers around each minimum."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RULES = 3
 
 
 class GatheringWatcher:
-    """The mean loss, masses of the basins, and masses and second moments in the balls, for every state of an evolution.
+    """Masses of the basins, and masses and second moments in the balls, for every state of an evolution.
 
     Args:
         setting: The case. Collective.
@@ -44,27 +44,24 @@ class GatheringWatcher:
         self._rows: list[Array] = []
 
     def columns(self) -> Sequence[str]:
-        """``mean_loss``, ``attracted_1``, ... in the order of the minima, and for each ball what is measured of it."""
+        """``attracted_1``, ... in the order of the minima, and for each ball what is measured of it."""
         basins = [f"attracted_{i + 1}" for i in range(len(self.places))]
-        return ["mean_loss", *basins, *(f"{name}_{i + 1}" for i in self.gatherings for name in MEASURED)]
+        return [*basins, *(f"{name}_{i + 1}" for i in self.gatherings for name in MEASURED)]
 
     def enter(self, generator: Generator) -> None:
         """See `Watcher`."""
-        quadrature = generator.quadrature
-        points = quadrature.points[: quadrature.cells.owned]
-        loss = self._setting.model.loss(points.reshape(-1, points.shape[2])).reshape(points.shape[:2])
-        self._functionals = [generator.observable(loss)]
+        self._functionals = []
         landscape = basins_of(self._setting)
         if landscape is None:
             return
-        rules = [*basin_rules(self._setting, landscape, quadrature.cells, "case")]
+        rules = [*basin_rules(self._setting, landscape, generator.quadrature.cells, "case")]
         rules += [rule for gathering in self.gatherings.values() for rule in gathering.rules(generator)]
-        self._functionals += [generator.observable_of_rule(rule) for rule in rules]
+        self._functionals = [generator.observable_of_rule(rule) for rule in rules]
 
     def note(self, time: float, vector: PETSc.Vec, projection: Projection, *, is_output: bool) -> Mapping[str, float]:
         """See `Watcher`."""
-        values = np.asarray(vector.mDot(self._functionals))
-        plain = 1 + len(self.places)
+        values = np.asarray(vector.mDot(self._functionals)) if self._functionals else np.zeros(0)
+        plain = len(self.places)
         balls = values[plain:].reshape(-1, RULES)
         measured = [each.note(time, part) for each, part in zip(self.gatherings.values(), balls, strict=True)]
         row = np.concatenate([values[:plain], *measured])

@@ -58,6 +58,7 @@ class Journal:
         self._setting = setting
         self._watchers = watchers
         self._passages = Passages(setting)
+        self._loss = None if setting.case.loss is None else setting.model.loss
         self._drift = self._moved = self._kernel = self._signs = 0.0
         self._lowest = np.inf
         self._steps = 0
@@ -67,7 +68,7 @@ class Journal:
         """From now on states are coefficients with respect to this generator. Collective."""
         case = self._setting.case
         self._generator = generator
-        self._observables = Observables(generator, case.coordinates, case.regions)
+        self._observables = Observables(generator, case.coordinates, case.regions, self._loss)
         self._lattice, self._nodes = sublattice(generator.space)
         self._weight = generator.weight.density(self._lattice.points[:, : case.dimension])
         self._probes = self._probe_functionals()
@@ -84,7 +85,7 @@ class Journal:
         if self._setting.is_companion and not self._watchers:  # only the last one counts
             return
         projection = self._measure()
-        more: dict[str, float] = {}
+        more: dict[str, float] = {} if self._moments.loss is None else {"mean_loss": self._moments.loss}
         for watcher in self._watchers:
             more |= watcher.note(state.time, state.vector, projection, is_output=state.is_output)
         more |= self._passages.columns(counted)
@@ -184,7 +185,7 @@ class Journal:
         return projection
 
     def _quantities(self, time_error: float) -> dict[str, object]:
-        """Mass, mean, covariance and masses of regions.
+        """Mass, mean, covariance, mean loss and masses of regions.
 
         Args:
             time_error: Of the time integration, L1 norm of the density, so that the mean of a function is off by no
@@ -198,6 +199,8 @@ class Journal:
         def known(value: float, floor: float) -> Quantity:
             return Quantity(None, why=NOTHING_LEFT) if of_all >= 1.0 else Quantity(float(value), floor=float(floor))
 
+        above = 0.0 if moments.loss is None else moments.loss - self._observables.lowest_loss
+        loss = {} if moments.loss is None else {"mean_loss": known(moments.loss, of_all * above)}
         return {
             "mass": Quantity(moments.mass, floor=time_error, size=1.0),
             "mean": [known(value, of_all * reach[i]) for i, value in enumerate(moments.mean)],
@@ -205,6 +208,7 @@ class Journal:
             "regions": {
                 name: Quantity(value, floor=time_error, size=NEGLIGIBLE) for name, value in moments.regions.items()
             },
+            **loss,
         }
 
     def _summary(self, results: Mapping[str, Any]) -> list[tuple[str, object]]:
@@ -215,6 +219,7 @@ class Journal:
             ("mass", results["mass"]),
             *((f"mean of {name}", value) for name, value in zip(names, results["mean"], strict=True)),
             *((f"standard deviation of {name}", f"{value:.8g}") for name, value in zip(names, spread, strict=True)),
+            *([("mean loss", results["mean_loss"])] if "mean_loss" in results else []),
             *((f"mass in {name}", value) for name, value in results["regions"].items()),
             *self._passages.summary(results),
         ]
