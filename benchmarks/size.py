@@ -5,7 +5,7 @@
 Exit: the mean time that a parabolic valley holds a walker in a ball, and its whole distribution; exact by an integral
 over the radius. Evolution: cases/three_dimensional.toml until t = 10, over the barrier; exact by spectral modes in x.
 Degree 2; the program chooses its solver. Each run is a process of its own on one core, and its memory is the most that
-this process ever held. Without error bars and figures. The largest run takes about 6 GB and half an hour.
+this process ever held. Without error bars and figures. The largest run takes 15 GB and half an hour.
 """
 
 from __future__ import annotations

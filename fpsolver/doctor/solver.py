@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from fpsolver.doctor.finding import Finding, ok, problem
 from fpsolver.doctor.surroundings import NoAnswer, Surroundings
-from fpsolver.runtime.ranks import OLDEST_DOLFINX
+from fpsolver.runtime.stack import is_too_old, needed
 
 INSTALL = "set it up with scripts/bootstrap, or conda env create -f environment.yml, or the module of your cluster"
 ROUND_OFF = 1e-10
@@ -30,9 +30,8 @@ def stack(about: Surroundings) -> Iterator[Finding]:
         yield problem("solver", f"DOLFINx, PETSc and SLEPc do not load: {error}", INSTALL)
         return
     text = f"DOLFINx {found['dolfinx']}, PETSc {found['petsc']}, SLEPc {found['slepc']}"
-    needed = ".".join(str(part) for part in OLDEST_DOLFINX)
-    if tuple(int(part) for part in found["dolfinx"].split(".")[:2]) < OLDEST_DOLFINX:
-        yield problem("solver", f"{text}; DOLFINx is too old", f"DOLFINx {needed}: {INSTALL}")
+    if is_too_old(found["dolfinx"]):
+        yield problem("solver", f"{text}; DOLFINx is too old", f"DOLFINx {needed()}: {INSTALL}")
     elif not found["real"]:
         yield problem("solver", f"{text}; PETSc was built for complex numbers", f"a PETSc of real numbers: {INSTALL}")
     else:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from fpsolver.errors import BadUsage, ExitCode, FpsolverError, SolverFailed
 from fpsolver.runtime import launchers
+from fpsolver.runtime.stack import load_wheel, refuse_old_dolfinx
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Intracomm
@@ -29,9 +30,6 @@ _PAUSE_BEFORE_ABORT = 1.0
 
 # What is said right before Abort may be lost: the launcher ends its processes and reads no more from them.
 _PAUSE_AFTER_LAST_WORDS = 0.3
-
-# Older ones have other calls: create_mesh, partitioners of cells, the maps of the geometry, curved meshes.
-OLDEST_DOLFINX = (0, 11)
 
 # Ranks that have agreed to end need only unwind, which takes milliseconds.
 _PATIENCE = 5.0
@@ -74,11 +72,7 @@ def start_mpi(petsc_options: Sequence[str] = ()) -> Intracomm:
 
     # The start of MPI aborts under some foreign launchers, so we look before.
     mpi4py.rc.initialize, mpi4py.rc.finalize = False, True
-    try:  # the wheel's own order of imports; a DOLFINx of conda or of a cluster has no such module
-        import dolfinx_solver  # noqa: F401
-    except ModuleNotFoundError as missing:
-        if missing.name != "dolfinx_solver":
-            raise
+    load_wheel()
     from mpi4py import MPI
 
     if not MPI.Is_initialized():  # by a program that uses us
@@ -96,23 +90,6 @@ def start_mpi(petsc_options: Sequence[str] = ()) -> Intracomm:
     _world = MPI.COMM_WORLD
     sys.excepthook = _abort_all
     return _world
-
-
-def refuse_old_dolfinx() -> None:
-    """Say which DOLFINx is needed before one that is older fails somewhere; wheels are pinned and have another name."""
-    from importlib import metadata
-
-    try:
-        found = metadata.version("fenics-dolfinx")
-        number = tuple(int(part) for part in found.split(".")[:2])
-    except (metadata.PackageNotFoundError, ValueError):
-        return
-    if number < OLDEST_DOLFINX:
-        needed = ".".join(str(part) for part in OLDEST_DOLFINX)
-        raise BadUsage(
-            f"DOLFINx {found} is installed, and fpsolver needs {needed}: conda env create -f environment.yml, or "
-            "scripts/run, which sets it up from wheels"
-        )
 
 
 def agree(comm: Intracomm, error: Exception | None) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -10,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from fpsolver.errors import BadUsage
-from fpsolver.runtime import ranks
+from fpsolver.runtime import stack
 
 PROJECT = Path(__file__).parents[2]
 CONDA = {"matplotlib": "matplotlib-base"}  # names that differ
@@ -33,7 +37,7 @@ def test_conda_has_all_that_pip_would_install() -> None:
     (wheels,) = project["optional-dependencies"]["solver"]
     oldest = re.search(r">=([\d.]+)", wheels)[1]
     assert conda["fenics-dolfinx"] == f"={oldest}"
-    assert tuple(int(part) for part in oldest.split(".")) == ranks.OLDEST_DOLFINX
+    assert tuple(int(part) for part in oldest.split(".")) == stack.OLDEST_DOLFINX
     assert conda["petsc"] == "=*=real_*"
 
 
@@ -45,10 +49,10 @@ def test_an_older_dolfinx_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, ve
     """Its calls differ (create_mesh, partitioners, geometry), so a run would end with a traceback."""
     monkeypatch.setattr(metadata, "version", lambda name: version)
     if works:
-        ranks.refuse_old_dolfinx()
+        stack.refuse_old_dolfinx()
         return
     with pytest.raises(BadUsage, match=rf"DOLFINx {re.escape(version)} is installed, .* needs 0\.11"):
-        ranks.refuse_old_dolfinx()
+        stack.refuse_old_dolfinx()
 
 
 def test_wheels_are_pinned_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,4 +60,34 @@ def test_wheels_are_pinned_by_themselves(monkeypatch: pytest.MonkeyPatch) -> Non
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(metadata, "version", missing)
-    ranks.refuse_old_dolfinx()
+    stack.refuse_old_dolfinx()
+
+
+FOREIGN = """
+import sys
+sys.modules["dolfinx_solver"] = None  # what `import` takes for a module that is not there
+from fpsolver.cli import main
+sys.exit(main())
+"""
+
+
+def test_a_dolfinx_that_is_no_wheel_runs_a_case(tmp_path: Path) -> None:
+    """As with conda or modules of a cluster: nothing but the loader's path says where MPI is. The same numbers, to round-off."""
+    wheel = [sys.executable, "-m", "fpsolver"]
+    libraries = str(Path(sys.prefix) / "lib")
+    foreign = [sys.executable, "-c", FOREIGN]
+    found = []
+    for name, words in (("wheel", wheel), ("foreign", foreign)):
+        command = [*words, "run", str(PROJECT / "cases" / "interval.toml"), "-o", str(tmp_path / name), "--no-errors"]
+        done = subprocess.run(
+            [*command, "--set", "output.figures=false"],
+            env=os.environ | {"LD_LIBRARY_PATH": libraries, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        found.append(json.loads((tmp_path / name / "results.json").read_text())["evolution"])
+    for name in found[0]["regions"]:
+        one, other = (each["regions"][name]["value"] for each in found)
+        assert one == pytest.approx(other, rel=1e-12)

@@ -8,13 +8,14 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from fpsolver.runtime.stack import load_wheel
+
 YOUNG = 60.0
 """Seconds; a compiler may be at work on what is younger."""
 
 
 def main() -> None:
-    with suppress(ModuleNotFoundError):
-        import dolfinx_solver  # noqa: F401
+    load_wheel()
     import dolfinx.jit
 
     cache = Path(dolfinx.jit.get_options()["cache_dir"])

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+
+from fpsolver.runtime.stack import load_wheel
 
 SOLVERS = ("superlu_dist", "pastix", "strumpack", "mkl_pardiso", "cholmod", "umfpack", "hypre", "ml", "cuda", "hip")
 SIZE = 50
 
 
 def main() -> None:
-    with suppress(ModuleNotFoundError):  # a DOLFINx of conda or of a cluster has none
-        import dolfinx_solver  # noqa: F401
+    load_wheel()
     import petsc4py
 
     petsc4py.init(["fpsolver"])

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _WIDEST = 3.0  # differences beyond so many times what is allowed are drawn at the edge
 _MOST = 60  # rows
+_HEADROOM = 0.06  # share of the panel for the legend
 _LONGEST = 36  # characters of a line beside a row
 
 Row = Mapping[str, Any]
@@ -60,13 +61,13 @@ def _differences(axes: Axes, rows: Sequence[Row]) -> None:
         if sgd and sgd["value"] is not None:
             apart = (sgd["value"] - pde["value"]) / allowed
             _mark(axes, apart, (sgd["error"] or 0.0) / allowed, place + 0.3, style.GREEN, "s", "SGD")
-    axes.set(xlim=(-_WIDEST - 0.3, _WIDEST + 0.3), ylim=(len(rows) - 0.4, -0.6))
+    axes.set(xlim=(-_WIDEST - 0.3, _WIDEST + 0.3), ylim=(len(rows) - 0.4, -_HEADROOM * (1 + len(rows))))
     axes.set_yticks(range(len(rows)), [_name(row) for row in rows], fontsize=6.5, linespacing=1.05)
     axes.set_xlabel("(walkers less equation) / what is allowed")
     axes.grid(axis="x", alpha=0.3)
     handles, labels = axes.get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))
-    axes.legend(unique.values(), unique.keys(), frameon=False, fontsize=8, loc="upper right")
+    axes.legend(unique.values(), unique.keys(), frameon=False, fontsize=8, loc="upper right", ncols=3)
 
 
 def _mark(axes: Axes, where: float, half: float, place: float, colour: str, marker: str, label: str) -> None:
