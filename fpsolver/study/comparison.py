@@ -50,7 +50,7 @@ def compared(answer: Answer, results: Mapping[str, Any] | None, folder: Path, co
     assert isinstance(rows, list)
     beside = on_root(comm, lambda: [_beside(row, results, folder) for row in rows], folder)
     found = [{**row, "pde": pde, "agrees": _agrees(row, pde)} for row, pde in zip(rows, beside, strict=True)]
-    warnings = [*answer.warnings, *_disagreements(found), *_broken(found)]
+    warnings = [*answer.warnings, *_disagreements(found), *breaks(found)]
     return replace(answer, results={**answer.results, "rows": found}, warnings=warnings)
 
 
@@ -145,8 +145,8 @@ def _disagreements(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _broken(rows: Sequence[Row]) -> list[str]:
-    """Where SGD does something else than its diffusion."""
+def breaks(rows: Sequence[Row]) -> list[str]:
+    """Where SGD does something else than its diffusion, in sentences."""
     found: list[str] = []
     worst, shown = NOTICEABLE, ""
     for row in rows:

@@ -1,20 +1,14 @@
-"""SGD approaches its diffusion as the learning rate falls: the difference of both at a fixed time, and its order.
+"""SGD beside its diffusion at several learning rates: how they meet as η falls, and from where on they do not.
 
-At learning rate η the diffusion has D = η/(2B) Σ, so both change with η; what they differ by in the mean of a smooth
-function is O(η) (Li, Tai and E, 2017). Both are followed by walkers, so no mesh has to
-resolve less and less noise.
+Both are followed by walkers, so no mesh has to resolve less and less noise.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from mpi4py import MPI
 
 from fpsolver.case import Case
@@ -22,21 +16,24 @@ from fpsolver.errors import BadUsage, ExitCode, Stopped
 from fpsolver.model import build
 from fpsolver.problems.keeper import Forgetful
 from fpsolver.problems.simulation.problem import Surroundings, simulated
-from fpsolver.quantity import Quantity
 from fpsolver.runtime import Console, StopFlag, Timing
+from fpsolver.study.comparison import Row, breaks
+from fpsolver.study.learning_rates import (
+    Difference,
+    Escape,
+    at,
+    difference,
+    differences_csv,
+    differences_table,
+    entry_of,
+    escape,
+    escapes_table,
+    parting,
+)
 from fpsolver.study.place import Place
 
 TABLE = "sgd_limit.csv"
 WHOLE = 1e-9
-
-
-@dataclass(frozen=True)
-class Difference:
-    """SGD less diffusion at one learning rate, with the half width of its interval and the error of the step."""
-
-    rate: float
-    value: float
-    half: float
 
 
 def sgd_limit(
@@ -49,32 +46,27 @@ def sgd_limit(
     fresh: bool,
     stop: StopFlag,
 ) -> ExitCode:
-    """Follow SGD and its diffusion to a time at several learning rates. Collective.
+    """Follow SGD and its diffusion to a time, and out of regions, at several learning rates. Collective.
 
     Args:
-        case: With a loss per sample, [evolution] and [simulation].
+        case: With a loss per sample, [evolution] or [[exit]], and [simulation].
         folder: Results folder.
         comm: All ranks.
         rates: Learning rates.
-        time: When both are compared; None: the first output time.
+        time: When both are compared along the evolution; None: the first output time.
         fresh: Discard earlier results of ours.
         stop: Asked often whether to end.
 
     Raises:
-        BadUsage: The case has no minibatches or no evolution, or the time is no multiple of a rate.
+        BadUsage: The case has no minibatches, or the time is no multiple of a rate.
         Stopped: The run was asked to end; the same call starts again.
     """
-    if case.evolution is None or case.simulation is None or case.simulation.kind != "sgd":
-        raise BadUsage("--learning-rates: SGD and its diffusion are compared along [evolution]; write it in the case")
-    time = case.evolution.output_times[0] if time is None else time
-    for rate in rates:
-        if abs(time / rate - round(time / rate)) > WHOLE * time / rate or time < rate:
-            raise BadUsage(
-                f"--learning-rates {rate:g}: t = {time:g} is no whole number of iterations; write another --time"
-            )
+    if case.simulation is None or case.simulation.kind != "sgd":
+        raise BadUsage("--learning-rates: SGD needs a loss per sample, a learning rate and a batch size in the case")
+    until = _checked_time(case, rates, time)
     listed = ",".join(f"{rate:g}" for rate in rates)
     with Place(comm, folder) as place:
-        if not place.claim(case, fresh=fresh, purpose=f"learning rates {listed} until {time!r}"):
+        if not place.claim(case, fresh=fresh, purpose=f"learning rates {listed} until {until!r}"):
             Console().say(f"{folder}: finished already and the case is unchanged; --fresh computes it again")
             return ExitCode.DONE
         timing, console = Timing(), Console(place.open_log())
@@ -83,30 +75,26 @@ def sgd_limit(
             if stop.agreed(comm):
                 raise Stopped(f"stopped by {stop.reason}; the same command starts again")
 
-        found: dict[str, list[Difference]] = {}
-        for rate in rates:
-            console.say(f"learning rate {rate:g}: {round(time / rate)} iterations")
-            noise, evolution = (
-                replace(case.noise, learning_rate=rate),
-                replace(case.evolution, end_time=time, output_times=(time,)),
-            )
-            there = replace(
-                case, noise=noise, evolution=evolution, exits=(), simulation=replace(case.simulation, max_time=time)
-            )
-            with timing.stage("simulation"), console.progress(f"learning rate {rate:g}") as progress:
-                answer = simulated(there, build(there), Surroundings(comm, heartbeat, progress, _unsaid, Forgetful()))
-            assert isinstance(answer.results, dict)
-            rows = answer.results["rows"]
-            assert isinstance(rows, list)
-            for row in rows:
-                _note(found, row, rate)
-        place.write_text(TABLE, _csv(found))
-        entry = {"time": time, "walkers": case.simulation.walkers} | {
-            name: _entry(line) for name, line in found.items()
+        def rows_of(part: Case, rate: float, what: str) -> list[Row]:
+            with timing.stage("simulation"), console.progress(f"learning rate {rate:g}, {what}") as progress:
+                return _rows(part, Surroundings(comm, heartbeat, progress, _unsaid, Forgetful()))
+
+        differences, escapes, broken = _followed(case, rates, until, rows_of, console)
+        place.write_text(TABLE, differences_csv(differences))
+        entry = {
+            "time": until,
+            "walkers": case.simulation.walkers,
+            "differences": {name: entry_of(line) for name, line in differences.items()},
+            "exits": {name: {at(each.rate): each.as_json() for each in line} for name, line in escapes.items()},
+            "breaks": {at(rate): found for rate, found in broken.items() if found},
         }
         place.write_results({"schema": 1, "title": case.title, "status": "completed", "sgd_limit": entry,
                              "timing": timing.as_json(), "ranks": comm.size})  # fmt: skip
-        console.table(f"SGD less its diffusion at t = {time:g}", *_shown(found, rates))
+        if differences:
+            console.table(f"SGD less its diffusion at t = {until:g}", *differences_table(differences, rates))
+        if escapes:
+            console.table("Mean exit times", *escapes_table(escapes, rates))
+        console.say(parting(broken))
         if case.output.figures and not place.draw(console, stop):
             place.finish()
             raise Stopped(f"stopped by {stop.reason} while the figure was drawn; the tables in {folder} are complete")
@@ -115,57 +103,64 @@ def sgd_limit(
     return ExitCode.DONE
 
 
-def order(line: Sequence[Difference]) -> tuple[float, float] | None:
-    """The slope of log |difference| over log η and its interval, where two differences are larger than theirs."""
-    clear = [each for each in line if abs(each.value) > each.half]
-    if len(clear) < 2:
+def _checked_time(case: Case, rates: Sequence[float], time: float | None) -> float | None:
+    """When the evolution is looked at; None without one."""
+    if case.evolution is None:
         return None
-    rates, values = np.log([[each.rate, abs(each.value)] for each in clear]).T
-    weights = np.array([min(abs(each.value) / max(each.half, 1e-300), 1e6) for each in clear]) ** 2
-    apart = rates - weights @ rates / weights.sum()
-    spread = float(weights @ apart**2)
-    return float(weights @ (apart * values)) / spread, 1.0 / math.sqrt(spread)
+    until = case.evolution.output_times[0] if time is None else time
+    for rate in rates:
+        if abs(until / rate - round(until / rate)) > WHOLE * until / rate or until < rate:
+            raise BadUsage(
+                f"--learning-rates {rate:g}: t = {until:g} is no whole number of iterations; write another --time"
+            )
+    return until
+
+
+def _followed(
+    case: Case,
+    rates: Sequence[float],
+    until: float | None,
+    rows_of: Callable[[Case, float, str], list[Row]],
+    console: Console,
+) -> tuple[dict[str, list[Difference]], dict[str, list[Escape]], dict[float, list[str]]]:
+    """By quantity the differences and the exit times, by learning rate what is apart. Collective."""
+    assert case.simulation is not None
+    differences: dict[str, list[Difference]] = {}
+    escapes: dict[str, list[Escape]] = {}
+    broken: dict[float, list[str]] = {}
+    for rate in rates:
+        there = replace(case, noise=replace(case.noise, learning_rate=rate))
+        rows: list[Row] = []
+        if case.evolution is not None:
+            assert until is not None
+            console.say(f"learning rate {rate:g}: {round(until / rate)} iterations")
+            evolution = replace(case.evolution, end_time=until, output_times=(until,))
+            short = replace(case.simulation, max_time=until)
+            rows += rows_of(replace(there, evolution=evolution, exits=(), simulation=short), rate, "evolution")
+            for row in rows:
+                found = difference(row, rate)
+                if found is not None:
+                    differences.setdefault(str(row["quantity"]), []).append(found)
+        if case.exits:
+            leaving = rows_of(replace(there, evolution=None), rate, "exits")
+            for row in leaving:
+                times = escape(row, rate)
+                if times is not None:
+                    escapes.setdefault(str(row["quantity"]), []).append(times)
+            rows += leaving
+        broken[rate] = breaks(rows)
+        for text in broken[rate]:
+            console.say(f"learning rate {rate:g}: {text}")
+    return differences, escapes, broken
+
+
+def _rows(case: Case, around: Surroundings) -> list[Row]:
+    answer = simulated(case, build(case), around)
+    assert isinstance(answer.results, dict)
+    rows = answer.results["rows"]
+    assert isinstance(rows, list)
+    return rows
 
 
 def _unsaid(line: str) -> None:
     """What is said of a single simulation."""
-
-
-def _note(found: dict[str, list[Difference]], row: Mapping[str, object], rate: float) -> None:
-    sde, sgd, bias = row["sde"], row["sgd"], row["step_bias"]
-    assert isinstance(sde, Quantity)
-    assert isinstance(sgd, Quantity)
-    if sde.value is None or sgd.value is None or not isinstance(bias, float):
-        return
-    half = math.hypot(sde.error or 0.0, sgd.error or 0.0) + abs(bias)
-    found.setdefault(str(row["quantity"]), []).append(Difference(rate, sgd.value - sde.value, half))
-
-
-def _entry(line: Sequence[Difference]) -> dict[str, object]:
-    known = order(line)
-    missing = Quantity(None, why="fewer than two differences are larger than their intervals")
-    differences = {f"at learning rate {each.rate:g}": Quantity(each.value, each.half) for each in line}
-    return {**differences, "order": missing if known is None else Quantity(*known)}
-
-
-def _shown(found: Mapping[str, Sequence[Difference]], rates: Sequence[float]) -> tuple[list[str], list[list[str]]]:
-    rows = []
-    for name, line in found.items():
-        known = order(line)
-        rows.append(
-            [
-                name,
-                *(f"{each.value:+.4f} +- {each.half:.4f}" for each in line),
-                "–" if known is None else f"{known[0]:.2f} +- {known[1]:.2f}",
-            ]
-        )
-    return ["quantity", *(f"{rate:g}" for rate in rates), "order"], rows
-
-
-def _csv(found: Mapping[str, Sequence[Difference]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["quantity", "learning_rate", "difference", "error"])
-    for name, line in found.items():
-        writer.writerows([name, repr(each.rate), repr(each.value), repr(each.half)] for each in line)
-    return text.getvalue()

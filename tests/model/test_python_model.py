@@ -133,7 +133,7 @@ def test_a_wrong_divergence_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["torch", "jax"])
 def test_a_framework_differentiates(tmp_path: Path, name: str) -> None:
     pytest.importorskip(
-        name, reason=f"{name}, an optional extra, is not installed here; tests/slices tries torch in a place of its own"
+        name, reason=f"{name}, an optional extra, is not installed here; tests/slices tries it in a place of its own"
     )
     array = "torch" if name == "torch" else "jax.numpy"
     text = CLASS[: CLASS.index("    def gradient")] + CLASS[CLASS.index("    def covariance") :]

@@ -72,7 +72,7 @@ sys.exit(main())
 
 
 def test_a_dolfinx_that_is_no_wheel_runs_a_case(tmp_path: Path) -> None:
-    """As with conda or modules of a cluster: nothing but the loader's path says where MPI is. The same numbers, to round-off."""
+    """As with conda or modules of a cluster: only the loader's path says where MPI is. The same numbers."""
     wheel = [sys.executable, "-m", "fpsolver"]
     libraries = str(Path(sys.prefix) / "lib")
     foreign = [sys.executable, "-c", FOREIGN]

@@ -5,6 +5,7 @@ python linear_network.py FOLDER
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 from pathlib import Path
@@ -60,14 +61,17 @@ assert spec is not None
 assert spec.loader is not None
 autodiff = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(autodiff)
-ours = autodiff.framework("torch")
 points = np.random.default_rng(0).uniform(-1.0, 1.0, (20, 2))
-at = ours.given(points)
-np.savez(
-    folder / "derivatives.npz",
-    points=points,
-    slope=ours.plain(ours.slopes(lambda p: p[:, 0] ** 3 * p[:, 1])(at)),
-    bend=ours.plain(ours.bends(lambda p: p[:, 0] ** 3 * p[:, 1])(at)),
-    constant=ours.plain(ours.slopes(lambda p: torch.ones(len(p), 2, 2))(at)),
-    tensor=ours.plain(ours.slopes(lambda p: p[:, :, None] * p[:, None, :])(at)),
-)
+for name, module in {"torch": "torch", "jax": "jax.numpy"}.items():
+    if importlib.util.find_spec(name) is None:
+        continue
+    ours, array = autodiff.framework(name), importlib.import_module(module)
+    at = ours.given(points)
+    np.savez(
+        folder / f"derivatives_{name}.npz",
+        points=points,
+        slope=ours.plain(ours.slopes(lambda p: p[:, 0] ** 3 * p[:, 1])(at)),
+        bend=ours.plain(ours.bends(lambda p: p[:, 0] ** 3 * p[:, 1])(at)),
+        constant=ours.plain(ours.slopes(lambda p, array=array: array.ones((len(p), 2, 2)))(at)),
+        tensor=ours.plain(ours.slopes(lambda p: p[:, :, None] * p[:, None, :])(at)),
+    )

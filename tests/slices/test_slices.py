@@ -96,8 +96,11 @@ def test_refusals(folder: Path) -> None:
     assert "57 inputs and 5 targets" in found["lengths"]
 
 
-def test_derivatives_of_classes_by_torch(folder: Path) -> None:
-    found = arrays(folder / "derivatives.npz")
+@pytest.mark.parametrize("name", ["torch", "jax"])
+def test_derivatives_of_classes(folder: Path, name: str) -> None:
+    if not (folder / f"derivatives_{name}.npz").exists():
+        pytest.skip(f"there is no {name} beside PyTorch")
+    found = arrays(folder / f"derivatives_{name}.npz")
     x, y = found["points"].T
     np.testing.assert_allclose(found["slope"], np.stack([3 * x**2 * y, x**3], axis=1), rtol=1e-14)
     bend = np.stack([6 * x * y, 3 * x**2, 3 * x**2, 0 * x], axis=1).reshape(-1, 2, 2)

@@ -1,4 +1,4 @@
-"""A Python with PyTorch for programs of the tests: this one, another that is named, or one installed for them."""
+"""A Python with PyTorch, and JAX where that can be had: this one, one that is named, or one made for the tests."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 VERSION = "2.13.0"
 """Installed where FPSOLVER_TORCH=install is set."""
+
+JAX = "0.10.2"
+"""Installed beside it; without it the tests of its derivatives alone are skipped."""
 
 PYTHON = "python3.11"
 """Installed for it; `fpsolver.slices` needs no later one."""
@@ -43,15 +47,18 @@ def python_with_torch(folder: Path) -> str:
     if python is None:
         raise NoTorch(f"there is no {PYTHON} to install it for")
     made = folder / "torch"
-    commands = (
-        [python, "-m", "venv", str(made)],
-        [str(made / "bin" / "pip"), "install", "-q", "--only-binary", ":all:", f"torch=={VERSION}", "numpy"],
-    )
-    for words in commands:
-        try:
-            done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=PATIENCE)
-        except subprocess.TimeoutExpired:
-            raise NoTorch(f"{words[0]} took longer than {PATIENCE:g} s") from None
-        if done.returncode:
-            raise NoTorch(f"torch {VERSION} could not be installed: {done.stderr.strip().splitlines()[-1:]}")
+    pip = [str(made / "bin" / "pip"), "install", "-q", "--only-binary", ":all:"]
+    _done([python, "-m", "venv", str(made)])
+    _done([*pip, f"torch=={VERSION}", "numpy"])
+    with suppress(NoTorch):
+        _done([*pip, f"jax=={JAX}", f"jaxlib=={JAX}"])
     return str(made / "bin" / "python")
+
+
+def _done(words: list[str]) -> None:
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        raise NoTorch(f"{words[0]} took longer than {PATIENCE:g} s") from None
+    if done.returncode:
+        raise NoTorch(f"{' '.join(words)} failed: {done.stderr.strip().splitlines()[-1:]}")
