@@ -156,7 +156,7 @@ class WallWatcher:
             if max(behind, pressed) <= LIMIT or wall.name in told:
                 continue
             told.add(wall.name)
-            text = f"{wall.text} (about {_share(behind)} of the mass would be behind it"
+            text = f"{wall.text} ({_share(behind)} of the mass would be behind it"
             text += f", and the drift presses {pressed:.1e} of it per time against it)" if pressed > LIMIT else ")"
             cut.append(text)
         if not cut:
@@ -180,7 +180,7 @@ def with_walls(setting: Setting, answer: Answer, states: Sequence[tuple[Generato
 
 
 def _share(mass: float) -> str:
-    """``3.2e-05``, ``4 %`` or ``more than all``."""
+    """``about 3.2e-05``, ``about 4 %`` or ``more than all``."""
     if mass >= 1.0:
         return "more than all"
-    return f"{mass:.1e}" if mass < 0.01 else f"{100.0 * mass:.2g} %"
+    return f"about {mass:.1e}" if mass < 0.01 else f"about {100.0 * mass:.2g} %"

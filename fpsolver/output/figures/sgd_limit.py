@@ -30,7 +30,8 @@ def sgd_limit(run: Run) -> Figure | None:
         draw(axes, section)
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=8)
     notes = ["differences that are smaller than their intervals of 99 % are left out"] if steepest else []
-    notes += ["triangles: what a mean exceeds with 99 %, as nobody left"] if exits else []
+    bounded = any("above" in key for entry in exits.values() for part in entry.values() for key in part)
+    notes += ["triangles: what a mean exceeds with 99 %, as nobody left"] if bounded else []
     style.notes(figure, notes)
     return figure
 
