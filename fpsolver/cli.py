@@ -184,7 +184,7 @@ def _simulate_arguments(parser: argparse.ArgumentParser) -> None:
         "--against", metavar="DIR", help="results of a run to compare with (default results/<name of the case>)"
     )
     parser.add_argument(
-        "--learning-rates", type=_rates, metavar="V1,V2,...", help="instead: SGD less its diffusion at each of them"
+        "--learning-rates", type=_rates, metavar="V1,V2,...", help="instead: SGD beside its diffusion at each of them"
     )
     parser.add_argument(
         "--time", type=float, metavar="T", help="when, with --learning-rates (default first output time)"

@@ -142,7 +142,8 @@ def iterated(scene: Scene, ensemble: Ensemble, block: int, count: int) -> Work:
     last = measured[-1] if measured else math.ceil(ensemble.end / sgd.step_time)
     for iteration in range(last + 1):
         time = iteration * sgd.step_time
-        rows += [_measured(walkers, scene, ensemble, time)] * measured.count(iteration)
+        if iteration in measured:  # twice, where two times are next to one iteration
+            rows += [_measured(walkers, scene, ensemble, time)] * measured.count(iteration)
         if iteration == last:
             break
         if iteration % (2 * PAIRS) == 0:

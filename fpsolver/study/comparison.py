@@ -14,6 +14,7 @@ from mpi4py import MPI
 from fpsolver.output.collective import on_root
 from fpsolver.output.curves import read_curves
 from fpsolver.problems import Answer
+from fpsolver.problems.simulation.slower import slower
 from fpsolver.quantity import Quantity
 
 Row = dict[str, Any]
@@ -28,9 +29,6 @@ CHANCE = 0.05
 
 FAR = 1.5
 """One that misses by so many times what is allowed is told by itself."""
-
-APART = 1.5
-"""Factor between exit times of SGD and of its diffusion from which on the approximation breaks."""
 
 NOTICEABLE = 0.1
 """Relative difference of other numbers for that."""
@@ -154,7 +152,7 @@ def breaks(rows: Sequence[Row]) -> list[str]:
         if one is None or other is None or other.value is None:
             continue
         if row.get("entry", [])[-1:] == ["mean"]:
-            found += _slower(row, one, other)
+            found += slower(str(row["quantity"]), one, row.get("sgd_above"), other)
         elif "entry" not in row and one.value is not None:
             apart = abs(one.value - other.value)
             share = apart / max(abs(other.value), 1e-300)
@@ -162,24 +160,6 @@ def breaks(rows: Sequence[Row]) -> list[str]:
                 worst = share
                 shown = f"the {_name(row)} is {one.value:.4g} for SGD and {other.value:.4g} for its diffusion"
     return found + ([f"simulation: SGD is not close to its diffusion: {shown}"] if shown else [])
-
-
-def _slower(row: Row, one: Quantity, other: Quantity) -> list[str]:
-    assert other.value is not None
-    above = row.get("sgd_above")
-    value = one.value if one.value is not None else above
-    if value is None or other.value <= 0.0 or value <= 0.0:
-        return []
-    apart = abs(value - other.value) > (one.error or 0.0) + (other.error or 0.0)
-    factor = value / other.value
-    if not apart or (factor < APART and (one.value is None or factor > 1.0 / APART)):
-        return []
-    much = "more than " if one.value is None else ""
-    words = f"{factor:.3g} times as long as" if factor > 1.0 else f"{1.0 / factor:.3g} times faster than"
-    return [
-        f"the diffusion approximation breaks: the {row['quantity']} is {much}{value:.3g} for SGD and {other.value:.3g} "
-        f"for its diffusion; SGD takes {much}{words} its diffusion; exit times of the equation are not those of SGD"
-    ]
 
 
 def _reference(row: Row) -> Quantity | None:

@@ -70,7 +70,8 @@ def with_errors(problem: Problem, setting: Setting, answer: Answer, beats: int, 
     Raises:
         Stopped: The heartbeat said so.
     """
-    if not any(_is_open(quantity) for quantity in quantities(answer).values()):
+    of_the_mesh = [place for place, quantity in quantities(answer).items() if _is_open(quantity)]
+    if not of_the_mesh:
         return answer
     degree = setting.case.discretization.degree
     below = max(1, degree - (2 if answer.name in LONG and degree > 3 else 1))
@@ -108,19 +109,20 @@ def with_errors(problem: Problem, setting: Setting, answer: Answer, beats: int, 
         return replace(quantity, error=error(quantity, less, larger, degree, below, smooth=smooth), why=None)
 
     found = changed(answer, estimated)
-    return replace(found, warnings=[*under_resolved(found, setting.case), *found.warnings])
+    return replace(found, warnings=[*under_resolved(found, of_the_mesh, setting.case), *found.warnings])
 
 
-def under_resolved(answer: Answer, case: Case) -> list[str]:
-    """A warning that names the quantity known least and what to change, or nothing."""
+def under_resolved(answer: Answer, places: Sequence[Place], case: Case) -> list[str]:
+    """A warning that names the quantity known least, of those that a mesh knows, and what to change; or nothing."""
     worst, place = 0.0, None
-    for where, quantity in quantities(answer).items():
-        relative = _relative(quantity)
+    known = quantities(answer)
+    for where in places:
+        relative = _relative(known[where])
         if relative > worst:
             worst, place = relative, where
     if worst <= UNDER_RESOLVED or place is None:
         return []
-    number = quantities(answer)[place]
+    number = known[place]
     degree = case.discretization.degree
     share = f"{worst:.0%}" if worst < 10.0 else f"{worst:.0e} times its size"
     advice = case.domain.finer(2.0)[0]

@@ -20,6 +20,7 @@ from fpsolver.problems.enclosure.problem import enclosed
 from fpsolver.problems.exit.checks import DUALITY, LOWEST, NEGATIVE, duality, signs_of
 from fpsolver.problems.exit.killed import Killed, killed
 from fpsolver.problems.exit.law import exit_law
+from fpsolver.problems.exit.minibatches import sgd_beside
 from fpsolver.problems.exit.report import at_probes, at_start, described, write_fields
 from fpsolver.problems.exit.starts import Start, starts_of
 from fpsolver.problems.exit.theory import critical_of, listed, theory_of, unless
@@ -63,6 +64,11 @@ def _solved(setting: Setting, wanted: Exit) -> Part:
     times = None if inverse is None else solved_times(inverse, max(wanted.moments, 2), setting.heartbeat)
     laws = exit_law(setting, wanted, problem, inverse, times, fate, starts, count)
     rate = Quantity(None, why=fate.reason) if times is None else Quantity(times.rate, scale="log")
+    entries = [
+        {**_started(setting, wanted, start, times, fate, more), **when_and_where}
+        for start, more, when_and_where in zip(starts, bounds.starts, laws.starts, strict=True)
+    ]
+    batches, apart = sgd_beside(setting, wanted, [entry["mean"] for entry in entries])
     results: dict[str, object] = {
         "region": wanted.region,
         "unknowns": generator.unknowns,
@@ -70,10 +76,7 @@ def _solved(setting: Setting, wanted: Exit) -> Part:
         "wells": len(problem.pins),
         **count.work,
         "escape_rate": rate,
-        "starts": [
-            {**_started(setting, wanted, start, times, fate, more), **when_and_where}
-            for start, more, when_and_where in zip(starts, bounds.starts, laws.starts, strict=True)
-        ],
+        "starts": [{**entry, **more} for entry, more in zip(entries, batches, strict=True)],
         **laws.results,
         **law,
         **bounds.results,
@@ -96,7 +99,7 @@ def _solved(setting: Setting, wanted: Exit) -> Part:
     if inverse is not None:
         inverse.destroy()
     probes = at_probes(setting, wanted, problem, times, fate)
-    return Part(results, generator, checks, probes, [*warnings, *laws.warnings], described(wanted, results))
+    return Part(results, generator, checks, probes, [*warnings, *laws.warnings, *apart], described(wanted, results))
 
 
 def _started(

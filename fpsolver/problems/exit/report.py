@@ -15,6 +15,7 @@ from fpsolver.generator.projection import project
 from fpsolver.problems.arrhenius.fit import barriers
 from fpsolver.problems.base import Setting
 from fpsolver.problems.exit.killed import Killed
+from fpsolver.problems.exit.minibatches import WALKERS
 from fpsolver.problems.exit.starts import Start
 from fpsolver.problems.exit.times import Times
 from fpsolver.problems.reach.traps import Trapped
@@ -113,6 +114,8 @@ def described(wanted: Exit, results: Mapping[str, object]) -> list[tuple[str, ob
         where = ", ".join(f"{x:g}" for x in entry["point"])
         lines.append((f"mean time to leave {wanted.region} from ({where})", entry["mean"]))
         lines.append(("  standard deviation", entry["standard_deviation"]))
+        if "sgd" in entry:
+            lines.append((f"  of SGD itself, by {WALKERS} walkers", entry["sgd"]))
         if isinstance(law := entry.get("kramers"), Quantity) and law.value is not None:
             lines.append(("  by Kramers' law", law))
         if (bounds := entry.get("enclosure")) is not None and bounds["certified"]:
