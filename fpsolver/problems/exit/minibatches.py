@@ -20,12 +20,17 @@ from fpsolver.quantity import Quantity
 from fpsolver.simulation.blocks import Scene, Work, iterated, sizes
 from fpsolver.simulation.dynamics import dynamics_of
 from fpsolver.simulation.lifetimes import Lifetimes
+from fpsolver.simulation.minibatch import Minibatches
 from fpsolver.simulation.moments import Measure
 from fpsolver.simulation.plan import Ensemble, ensembles
+from fpsolver.simulation.walls import Walls
 
 WALKERS = 200
 ITERATIONS = 20_000
-"""At most so many per start: some seconds."""
+"""At most so many per start ..."""
+
+WORK = 1e10
+"""... and so many nanoseconds of one core by a rough estimate, for large batches; it depends on the case alone."""
 
 LONG = 5.0
 """Mean times of the diffusion that walkers are followed for, at most."""
@@ -50,11 +55,12 @@ def sgd_beside(setting: Setting, wanted: Exit, means: Sequence[object]) -> tuple
     assert step is not None
     only = replace(case, evolution=None, exits=(wanted,))
     scene = Scene(only, dynamics_of(only), Measure(case.coordinates, case.regions, setting.model.loss), SEED)
+    most = int(min(ITERATIONS, max(WORK / (WALKERS * Minibatches(only, Walls(only)).cost), 1.0)))
     found: list[dict[str, object]] = []
     warnings: list[str] = []
     for number, mean in enumerate(means):
         assert isinstance(mean, Quantity)
-        last = ITERATIONS if mean.value is None else int(min(max(LONG * mean.value / step, 1.0), ITERATIONS))
+        last = most if mean.value is None or mean.value <= 0.0 else max(int(min(LONG * mean.value / step, most)), 1)
         ensemble = ensembles(only, last * step)[number]
         lives = _followed(setting, scene, ensemble)
         above = lives.least if lives.exits == 0 else None
