@@ -121,7 +121,7 @@ def test_a_changed_file_makes_another_run(tmp_path: Path) -> None:
     table(tmp_path, 21)
     (tmp_path / "m.py").write_text(CLASS)
     for text in (PYTHON, TABLE):
-        (tmp_path / "case.toml").write_text(text.replace("[[exit]]", "[[exit]]\nmoments = 1"))
+        (tmp_path / "case.toml").write_text(text.replace('[[exit]]\nregion = "left"\nstart = [[-1.0]]\n', ""))
 
         def run() -> subprocess.CompletedProcess[str]:
             return subprocess.run(
