@@ -61,6 +61,11 @@ class Ensemble:
     start: int | None = None
     point: tuple[float, ...] | None = None
 
+    @property
+    def place(self) -> str:
+        """Where they start, in words."""
+        return "the initial density" if self.point is None else f"({', '.join(f'{x:.4g}' for x in self.point)})"
+
 
 @dataclass(frozen=True)
 class Leg:

@@ -66,8 +66,7 @@ def sgd_beside(setting: Setting, wanted: Exit, means: Sequence[object]) -> tuple
         above = lives.least if lives.exits == 0 else None
         time = Quantity(None, why=_why(lives, last)) if lives.mean is None else Quantity(*astuple(lives.mean))
         found.append({"sgd": time} | ({} if above is None else {"sgd_above": above}))
-        at = "the initial density" if ensemble.point is None else f"({', '.join(f'{x:.4g}' for x in ensemble.point)})"
-        warnings += slower(f"mean time to leave {wanted.region} from {at}", time, above, mean)
+        warnings += slower(f"mean time to leave {wanted.region} from {ensemble.place}", time, above, mean)
     return found, warnings
 
 

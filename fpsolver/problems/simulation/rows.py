@@ -104,8 +104,7 @@ def exit_rows(ensemble: Ensemble, lives: Mapping[str, Lifetimes], coarse: Lifeti
     """
     assert ensemble.region is not None
     assert ensemble.start is not None
-    where = "the initial density" if ensemble.point is None else f"({', '.join(f'{x:.4g}' for x in ensemble.point)})"
-    of, part = f"{ensemble.region.name} from {where}", ["exit", ensemble.exit]
+    of, part = f"{ensemble.region.name} from {ensemble.place}", ["exit", ensemble.exit]
     start = [*part, "starts", ensemble.start]
 
     def row(label: str, entry: Sequence[object], pick: Callable[[Lifetimes], Estimate | None]) -> Row:
